@@ -1,0 +1,67 @@
+//! The load-dependent part of a demand, compiled: what a pod takes from the host it is placed on.
+
+use crate::cell::Cell;
+use crate::demand::{Demand, HostPort};
+use crate::resource::ResourceId;
+
+/// What is taken from a host. Shared by all placements of a class.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// Quantities that are not zero, pods (one) first since that column is the one most often full.
+    pub(crate) requests: Vec<(ResourceId, i64)>,
+    /// CPU and memory as scoring counts them.
+    pub(crate) scoring: [i64; 2],
+    pub(crate) devices: Option<DeviceAsk>,
+    pub(crate) ports: Vec<HostPort>,
+}
+
+/// `count` devices with `milli` thousandths of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceAsk {
+    pub(crate) count: u32,
+    pub(crate) milli: u16,
+}
+
+impl DeviceAsk {
+    /// Whether the pod shares one device with others.
+    pub(crate) fn is_shared(self) -> bool {
+        self.count == 1 && u32::from(self.milli) < crate::host::DEVICE_MILLI
+    }
+}
+
+impl Ask {
+    /// Compiles a valid demand whose resources the cell has interned.
+    pub(crate) fn new(demand: &Demand, cell: &Cell) -> Ask {
+        let mut requests = vec![(ResourceId::PODS, 1)];
+        requests.extend(
+            demand
+                .requests
+                .named()
+                .filter(|(_, quantity)| *quantity > 0)
+                .filter_map(|(name, quantity)| Some((cell.resource(name)?, quantity))),
+        );
+        Ask {
+            requests,
+            scoring: [demand.scoring.cpu_milli, demand.scoring.memory],
+            devices: demand
+                .devices
+                .as_ref()
+                .map(|devices| DeviceAsk { count: devices.count, milli: devices.milli as u16 }),
+            ports: demand.ports.clone(),
+        }
+    }
+
+    /// How much of a resource is asked for.
+    pub(crate) fn request(&self, resource: ResourceId) -> i64 {
+        self.requests.iter().find(|(asked, _)| *asked == resource).map_or(0, |(_, quantity)| *quantity)
+    }
+
+    /// How much of a resource scoring counts.
+    pub(crate) fn scoring_request(&self, resource: ResourceId) -> i64 {
+        match resource {
+            ResourceId::CPU => self.scoring[0],
+            ResourceId::MEMORY => self.scoring[1],
+            other => self.request(other),
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The cell: everything one scheduler knows of its hosts, in columns over dense slots.
+//!
+//! A host is a slot; 64 slots are a block, the unit in which plugins work. The cell keeps what hosts offer and what has
+//! been taken from them, and says what changed since a version through its [`Journal`]. It makes no choices. Names live
+//! in records beside the columns and are read only at the border.
+
+mod column;
+mod device;
+mod journal;
+mod label;
+mod port;
+mod record;
+mod taint;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+pub(crate) use self::column::{Columns, block_of, shares};
+pub(crate) use self::device::{DeviceSet, DeviceTable};
+pub(crate) use self::journal::Journal;
+pub(crate) use self::label::LabelIndex;
+pub(crate) use self::port::PortTable;
+pub(crate) use self::record::Record;
+pub(crate) use self::taint::TaintTable;
+use crate::ask::Ask;
+use crate::host::{DEVICE_MILLI, Host, HostError};
+use crate::placement::{PlaceError, Placement, ReleaseError};
+use crate::resource::{MAX_RESOURCES, ResourceId, ResourceTable, Resources};
+
+/// Hosts in a block: one bit each in a word.
+pub(crate) const BLOCK: usize = 64;
+
+/// A host of a cell. Ids of removed hosts never name another host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostId {
+    slot: u32,
+    generation: u32,
+}
+
+impl HostId {
+    /// The host's slot: its place in the order that breaks ties. Slots of removed hosts are used again, lowest first.
+    pub fn index(self) -> usize {
+        self.slot as usize
+    }
+}
+
+/// The hosts of a region, in columns.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub(crate) resources: ResourceTable,
+    pub(crate) columns: Columns,
+    pub(crate) alive: Vec<u64>,
+    pub(crate) cordoned: Vec<u64>,
+    pub(crate) records: Vec<Option<Record>>,
+    pub(crate) labels: LabelIndex,
+    pub(crate) taints: TaintTable,
+    pub(crate) ports: PortTable,
+    pub(crate) devices: DeviceTable,
+    pub(crate) journal: Journal,
+    generations: Vec<u32>,
+    by_name: FxHashMap<Arc<str>, u32>,
+    free_slots: BinaryHeap<Reverse<u32>>,
+    hosts: usize,
+    largest_cpu: Multiset,
+    largest_devices: Multiset,
+}
+
+/// Values with how often they occur, so that the largest stays known under removal.
+type Multiset = BTreeMap<i64, u32>;
+
+fn insert(set: &mut Multiset, value: i64) {
+    *set.entry(value).or_default() += 1;
+}
+
+fn remove(set: &mut Multiset, value: i64) {
+    if let Some(count) = set.get_mut(&value) {
+        *count -= 1;
+        if *count == 0 {
+            set.remove(&value);
+        }
+    }
+}
+
+fn largest(set: &Multiset) -> i64 {
+    set.last_key_value().map_or(0, |(value, _)| *value)
+}
+
+fn device_milli(host: &Host) -> i64 {
+    host.devices.as_ref().map_or(0, |devices| i64::from(devices.count) * i64::from(DEVICE_MILLI))
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        Cell::new()
+    }
+}
+
+impl Cell {
+    /// A cell without hosts.
+    pub fn new() -> Cell {
+        let resources = ResourceTable::new();
+        Cell {
+            columns: Columns::new(resources.len()),
+            resources,
+            alive: Vec::new(),
+            cordoned: Vec::new(),
+            records: Vec::new(),
+            labels: LabelIndex::default(),
+            taints: TaintTable::default(),
+            ports: PortTable::default(),
+            devices: DeviceTable::default(),
+            journal: Journal::default(),
+            generations: Vec::new(),
+            by_name: FxHashMap::default(),
+            free_slots: BinaryHeap::new(),
+            hosts: 0,
+            largest_cpu: Multiset::new(),
+            largest_devices: Multiset::new(),
+        }
+    }
+
+    /// How many hosts there are.
+    pub fn len(&self) -> usize {
+        self.hosts
+    }
+
+    /// Whether there are no hosts.
+    pub fn is_empty(&self) -> bool {
+        self.hosts == 0
+    }
+
+    /// The host of this name.
+    pub fn host_named(&self, name: &str) -> Option<HostId> {
+        self.by_name.get(name).map(|slot| self.id(*slot as usize))
+    }
+
+    /// The name of a host; `None` when it has been removed.
+    pub fn name(&self, host: HostId) -> Option<&str> {
+        self.record(host).map(|record| &*record.name)
+    }
+
+    /// All hosts, in the order of their slots.
+    pub fn hosts(&self) -> impl Iterator<Item = HostId> + '_ {
+        (0..self.records.len()).filter(|slot| self.records[*slot].is_some()).map(|slot| self.id(slot))
+    }
+
+    /// What is left of a resource on a host, in the resource's unit; negative where a host has shrunk below what it
+    /// runs. `None` when the host has been removed.
+    pub fn free(&self, host: HostId, resource: ResourceId) -> Option<i64> {
+        self.record(host).map(|_| self.columns.free(resource, host.index()))
+    }
+
+    /// What a host offers of a resource.
+    pub fn allocatable(&self, host: HostId, resource: ResourceId) -> Option<i64> {
+        self.record(host).map(|_| self.columns.allocatable(resource, host.index()))
+    }
+
+    /// The id of a resource that a host or a pod of this cell has named.
+    pub fn resource(&self, name: &str) -> Option<ResourceId> {
+        self.resources.get(name)
+    }
+
+    /// The name of a resource.
+    pub fn resource_name(&self, resource: ResourceId) -> &str {
+        self.resources.name(resource)
+    }
+
+    /// The model of a host's devices and what is free of each, in thousandths.
+    pub fn devices(&self, host: HostId) -> Option<(&str, &[u16])> {
+        self.record(host)?;
+        let set = self.devices.get(host.index())?;
+        Some((self.devices.model_name(set.model), &set.free))
+    }
+
+    /// Takes a host in. Uses the lowest free slot.
+    pub fn add_host(&mut self, host: &Host) -> Result<HostId, HostError> {
+        host.validate()?;
+        if self.by_name.contains_key(host.name.as_str()) {
+            return Err(HostError::DuplicateName { name: host.name.clone() });
+        }
+        self.intern_resources(host)?;
+        let slot = match self.free_slots.pop() {
+            Some(Reverse(slot)) => slot as usize,
+            None => self.push_slot(),
+        };
+        let name: Arc<str> = Arc::from(host.name.as_str());
+        self.by_name.insert(Arc::clone(&name), slot as u32);
+        self.hosts += 1;
+        self.alive[slot / BLOCK] |= 1 << (slot % BLOCK);
+        self.columns.open(slot);
+        self.records[slot] = Some(Record { name, labels: Vec::new(), taints: Vec::new() });
+        self.devices.set(slot, host.devices.as_ref());
+        insert(&mut self.largest_cpu, host.allocatable.cpu_milli);
+        insert(&mut self.largest_devices, device_milli(host));
+        self.describe(slot, host);
+        Ok(self.id(slot))
+    }
+
+    /// Takes a host's new description in. What runs there stays, even where it no longer fits.
+    pub fn update_host(&mut self, id: HostId, host: &Host) -> Result<(), HostError> {
+        host.validate()?;
+        let slot = id.index();
+        let record = self.record(id).ok_or(HostError::Gone)?;
+        if *record.name != *host.name {
+            if self.by_name.contains_key(host.name.as_str()) {
+                return Err(HostError::DuplicateName { name: host.name.clone() });
+            }
+            let old = Arc::clone(&record.name);
+            self.devices.check(slot, host)?;
+            self.intern_resources(host)?;
+            let name: Arc<str> = Arc::from(host.name.as_str());
+            self.by_name.remove(&old);
+            self.by_name.insert(Arc::clone(&name), slot as u32);
+            if let Some(record) = &mut self.records[slot] {
+                record.name = name;
+            }
+        } else {
+            self.devices.check(slot, host)?;
+            self.intern_resources(host)?;
+        }
+        remove(&mut self.largest_cpu, self.columns.allocatable(ResourceId::CPU, slot));
+        remove(&mut self.largest_devices, self.devices.capacity_milli(slot));
+        self.devices.set(slot, host.devices.as_ref());
+        insert(&mut self.largest_cpu, host.allocatable.cpu_milli);
+        insert(&mut self.largest_devices, device_milli(host));
+        self.describe(slot, host);
+        Ok(())
+    }
+
+    /// Drops a host and all that runs there.
+    pub fn remove_host(&mut self, id: HostId) -> Result<(), HostError> {
+        self.record(id).ok_or(HostError::Gone)?;
+        let slot = id.index();
+        self.undescribe(slot);
+        remove(&mut self.largest_cpu, self.columns.allocatable(ResourceId::CPU, slot));
+        remove(&mut self.largest_devices, self.devices.capacity_milli(slot));
+        if let Some(record) = self.records[slot].take() {
+            self.by_name.remove(&record.name);
+        }
+        self.columns.close(slot);
+        self.ports.clear(slot);
+        self.devices.clear(slot);
+        self.alive[slot / BLOCK] &= !(1 << (slot % BLOCK));
+        self.cordoned[slot / BLOCK] &= !(1 << (slot % BLOCK));
+        self.generations[slot] = self.generations[slot].wrapping_add(1);
+        self.free_slots.push(Reverse(slot as u32));
+        self.hosts -= 1;
+        self.journal.static_change(slot / BLOCK);
+        Ok(())
+    }
+
+    /// Commits a demand to a host if it fits now: the last word on every placement. `devices` is the mask of the device
+    /// numbers to use. Constraints (labels, taints) are not looked at.
+    pub(crate) fn place(
+        &mut self,
+        ask: &Arc<Ask>,
+        host: HostId,
+        devices: u64,
+    ) -> Result<Placement, PlaceError> {
+        if self.record(host).is_none() {
+            return Err(PlaceError::Gone);
+        }
+        let slot = host.index();
+        for (resource, request) in &ask.requests {
+            if !crate::fit::admits(self.columns.free(*resource, slot), *request) {
+                return Err(PlaceError::Insufficient { resource: self.resources.name(*resource).to_owned() });
+            }
+        }
+        if !self.ports.admits(slot, &ask.ports) {
+            return Err(PlaceError::PortTaken);
+        }
+        self.devices.take(slot, ask.devices.as_ref(), devices)?;
+        for (resource, request) in &ask.requests {
+            self.columns.take(*resource, slot, *request);
+        }
+        self.columns.take_scoring(slot, ask.scoring);
+        self.ports.bind(slot, &ask.ports);
+        self.journal.change(slot / BLOCK);
+        Ok(Placement::new(host, devices, Arc::clone(ask)))
+    }
+
+    /// Gives back what a placement took.
+    pub(crate) fn release(&mut self, placement: &Placement) -> Result<(), ReleaseError> {
+        if self.record(placement.host()).is_none() {
+            return Err(ReleaseError::Gone);
+        }
+        let slot = placement.host().index();
+        let ask = placement.ask();
+        for (resource, request) in &ask.requests {
+            self.columns.take(*resource, slot, -*request);
+        }
+        self.columns.take_scoring(slot, [-ask.scoring[0], -ask.scoring[1]]);
+        self.ports.unbind(slot, &ask.ports);
+        self.devices.give(slot, ask.devices.as_ref(), placement.devices());
+        self.journal.change(slot / BLOCK);
+        Ok(())
+    }
+
+    /// The largest CPU of a host, in thousandths.
+    pub(crate) fn largest_cpu(&self) -> i64 {
+        largest(&self.largest_cpu)
+    }
+
+    /// The most devices of a host, in thousandths.
+    pub(crate) fn largest_devices(&self) -> i64 {
+        largest(&self.largest_devices)
+    }
+
+    pub(crate) fn blocks(&self) -> usize {
+        self.alive.len()
+    }
+
+    pub(crate) fn id(&self, slot: usize) -> HostId {
+        HostId { slot: slot as u32, generation: self.generations[slot] }
+    }
+
+    pub(crate) fn slot_named(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).map(|slot| *slot as usize)
+    }
+
+    pub(crate) fn record(&self, host: HostId) -> Option<&Record> {
+        if *self.generations.get(host.index())? != host.generation {
+            return None;
+        }
+        self.records[host.index()].as_ref()
+    }
+
+    /// Gives every resource of `named` a column.
+    pub(crate) fn intern(&mut self, named: &Resources) -> bool {
+        if self.resources.len() + self.resources.missing(named) > MAX_RESOURCES {
+            return false;
+        }
+        for name in named.extended.keys() {
+            self.resources.intern(name);
+        }
+        self.columns.grow_resources(self.resources.len(), &self.alive);
+        true
+    }
+
+    fn intern_resources(&mut self, host: &Host) -> Result<(), HostError> {
+        if self.intern(&host.allocatable) {
+            Ok(())
+        } else {
+            Err(HostError::TooManyResources { name: host.name.clone() })
+        }
+    }
+
+    fn push_slot(&mut self) -> usize {
+        let slot = self.records.len();
+        self.records.push(None);
+        self.generations.push(0);
+        if slot.is_multiple_of(BLOCK) {
+            self.alive.push(0);
+            self.cordoned.push(0);
+            self.columns.push_block();
+            self.journal.push_block();
+        }
+        slot
+    }
+
+    /// Writes a host's description over the slot's former one.
+    fn describe(&mut self, slot: usize, host: &Host) {
+        self.undescribe(slot);
+        let (block, bit) = (slot / BLOCK, 1 << (slot % BLOCK));
+        if host.unschedulable {
+            self.cordoned[block] |= bit;
+        } else {
+            self.cordoned[block] &= !bit;
+        }
+        let labels = self.labels.add(slot as u32, &host.labels);
+        let taints = self.taints.add(slot as u32, &host.taints);
+        if let Some(record) = &mut self.records[slot] {
+            record.labels = labels;
+            record.taints = taints;
+        }
+        let mut offered = vec![0; self.resources.len()];
+        for (name, quantity) in host.allocatable.named() {
+            if let Some(resource) = self.resources.get(name) {
+                offered[resource.index()] = quantity;
+            }
+        }
+        offered[ResourceId::PODS.index()] = host.pods;
+        self.columns.offer(slot, &offered);
+        self.journal.static_change(block);
+    }
+
+    fn undescribe(&mut self, slot: usize) {
+        if let Some(record) = &mut self.records[slot] {
+            let (labels, taints) = (std::mem::take(&mut record.labels), std::mem::take(&mut record.taints));
+            self.labels.remove(slot as u32, &labels);
+            self.taints.remove(slot as u32, &taints);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Checks a cell against the placements that should be in it, from first principles.
+//!
+//! It recomputes everything that the cell keeps up to date step by step. Tests call it at their end, the simulator
+//! during its runs.
+
+use rustc_hash::FxHashMap;
+
+use crate::cell::{Cell, HostId};
+use crate::demand::HostPort;
+use crate::host::DEVICE_MILLI;
+use crate::placement::Placement;
+use crate::resource::ResourceId;
+
+/// Something that must never be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// More is placed on a host than it offers.
+    #[error("host {host}: {resource}: {placed} placed, {offered} offered")]
+    Overcommitted {
+        /// The host's name.
+        host: String,
+        /// The resource's name.
+        resource: String,
+        /// What placements hold.
+        placed: i64,
+        /// What the host offers.
+        offered: i64,
+    },
+    /// The cell's account of a resource is not the sum of the placements.
+    #[error("host {host}: {resource}: {placed} placed, {accounted} accounted for")]
+    Miscounted {
+        /// The host's name.
+        host: String,
+        /// The resource's name.
+        resource: String,
+        /// What placements hold.
+        placed: i64,
+        /// What the cell believes.
+        accounted: i64,
+    },
+    /// Two placements bind one port of a host.
+    #[error("host {host}: port {port} is bound twice")]
+    PortConflict {
+        /// The host's name.
+        host: String,
+        /// The port's number.
+        port: u16,
+    },
+    /// A summary of a block is not what its hosts add up to.
+    #[error("block {block}: the summary of resource {resource} is wrong")]
+    StaleSummary {
+        /// The block's number.
+        block: usize,
+        /// The resource's name.
+        resource: String,
+    },
+}
+
+/// Every violation in a cell whose hosts have not shrunk below what they run. `placements` are all that were made and
+/// neither released nor dropped with their host.
+pub fn check<'a>(cell: &Cell, placements: impl IntoIterator<Item = &'a Placement>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut by_host: FxHashMap<HostId, Vec<&Placement>> = FxHashMap::default();
+    for placement in placements {
+        by_host.entry(placement.host()).or_default().push(placement);
+    }
+    for host in cell.hosts() {
+        let placed = by_host.get(&host).map_or(&[][..], Vec::as_slice);
+        check_host(cell, host, placed, &mut violations);
+    }
+    for (resource, block) in cell.columns.wrong_summaries() {
+        let resource = cell.resources.name_at(resource).to_owned();
+        violations.push(Violation::StaleSummary { block, resource });
+    }
+    violations
+}
+
+fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut Vec<Violation>) {
+    let name = || cell.name(host).unwrap_or_default().to_owned();
+    for resource in cell.resources.ids() {
+        let sum: i64 = placed.iter().map(|placement| placement.ask().request(resource)).sum();
+        compare(
+            violations,
+            name,
+            cell.resource_name(resource),
+            sum,
+            cell.columns.requested(resource, host.index()),
+            cell.columns.allocatable(resource, host.index()),
+        );
+    }
+    for (number, resource) in [ResourceId::CPU, ResourceId::MEMORY].into_iter().enumerate() {
+        let sum: i64 = placed.iter().map(|placement| placement.ask().scoring[number]).sum();
+        let accounted = cell.columns.scoring_requested(resource, host.index());
+        // Scoring may count more than there is.
+        compare(violations, name, "scoring", sum, accounted, i64::MAX);
+    }
+    let mut devices = vec![0_i64; 64];
+    for placement in placed {
+        for number in crate::mask::bits(placement.devices()) {
+            devices[number] += placement.ask().devices.map_or(0, |ask| i64::from(ask.milli));
+        }
+    }
+    let set = cell.devices.get(host.index());
+    for (number, sum) in devices.into_iter().enumerate() {
+        let accounted = set.and_then(|set| set.used.get(number)).map_or(0, |used| i64::from(*used));
+        compare(violations, name, "device", sum, accounted, i64::from(DEVICE_MILLI));
+    }
+    let ports: Vec<&HostPort> = placed.iter().flat_map(|placement| &placement.ask().ports).collect();
+    for placement in placed {
+        for port in &placement.ask().ports {
+            let own = placement.ask().ports.iter().filter(|other| port.conflicts(other)).count();
+            if ports.iter().filter(|other| port.conflicts(other)).count() > own {
+                violations.push(Violation::PortConflict { host: name(), port: port.port });
+            }
+        }
+    }
+    if ports.len() != cell.ports.bound(host.index()).len() {
+        let accounted = cell.ports.bound(host.index()).len() as i64;
+        let (host, resource) = (name(), "ports".to_owned());
+        violations.push(Violation::Miscounted { host, resource, placed: ports.len() as i64, accounted });
+    }
+}
+
+fn compare(
+    violations: &mut Vec<Violation>,
+    host: impl Fn() -> String,
+    resource: &str,
+    placed: i64,
+    accounted: i64,
+    offered: i64,
+) {
+    let resource = resource.to_owned();
+    if placed != accounted {
+        violations.push(Violation::Miscounted { host: host(), resource, placed, accounted });
+    } else if placed > offered {
+        violations.push(Violation::Overcommitted { host: host(), resource, placed, offered });
+    }
+}

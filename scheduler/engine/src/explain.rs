@@ -1,0 +1,187 @@
+//! Why a class goes where it goes, or why nowhere.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::cell::{BLOCK, Cell, HostId};
+use crate::constraint::{first_untolerated, has_model, matches_constraints, tolerates_cordon};
+use crate::fit;
+use crate::mask;
+use crate::plugins::Context;
+use crate::profile::FilterPlugin;
+use crate::score::Extremes;
+
+/// How many hosts are ranked.
+const RANKED: usize = 5;
+
+/// A class against all hosts of the cell. Displays as kube-scheduler words it:
+/// `0/5 nodes are available: 1 Insufficient cpu, 4 node(s) were unschedulable.`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// All hosts.
+    pub hosts: usize,
+    /// Those that no filter refuses.
+    pub feasible: usize,
+    /// Per reason, how many hosts were refused for it. A host counts under the first filter that refuses it, and there
+    /// under each reason of that filter.
+    pub refusals: BTreeMap<String, usize>,
+    /// The best hosts, best first.
+    pub ranked: Vec<Candidate>,
+}
+
+/// A feasible host with its score.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The host.
+    pub host: HostId,
+    /// Its name.
+    pub name: String,
+    /// The total, in the profile's unit.
+    pub score: i64,
+    /// What each plugin gave.
+    pub parts: Vec<ScorePart>,
+}
+
+/// What one score plugin gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScorePart {
+    /// The plugin's name.
+    pub plugin: &'static str,
+    /// Before the weight, in the profile's unit.
+    pub score: i64,
+    /// The weight.
+    pub weight: i64,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{} nodes are available", self.feasible, self.hosts)?;
+        if self.refusals.is_empty() {
+            return write!(out, ".");
+        }
+        let mut reasons: Vec<String> =
+            self.refusals.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        reasons.sort_unstable();
+        write!(out, ": {}.", reasons.join(", "))
+    }
+}
+
+pub(crate) fn explain(context: &Context<'_>) -> Explanation {
+    let cell = context.cell;
+    let mut explanation =
+        Explanation { hosts: cell.len(), feasible: 0, refusals: BTreeMap::new(), ranked: Vec::new() };
+    let mut extremes = Extremes::default();
+    let mut feasible = vec![0; cell.blocks()];
+    for (block, feasible) in feasible.iter_mut().enumerate() {
+        *feasible = context.feasible(block);
+        extremes = extremes.max(context.extremes(block, *feasible));
+        explanation.feasible += feasible.count_ones() as usize;
+        for bit in mask::bits(cell.alive[block] & !*feasible) {
+            for reason in refusals(context, block * BLOCK + bit) {
+                *explanation.refusals.entry(reason).or_default() += 1;
+            }
+        }
+    }
+    let view = context.view(extremes);
+    let mut ranked: Vec<(i64, usize)> = Vec::new();
+    for (block, feasible) in feasible.iter().enumerate() {
+        if *feasible == 0 {
+            continue;
+        }
+        let totals = context.totals(&view, block, *feasible);
+        ranked.extend(mask::bits(*feasible).map(|bit| (-i64::from(totals[bit]), block * BLOCK + bit)));
+        if ranked.len() > 64 * RANKED {
+            ranked.sort_unstable();
+            ranked.truncate(RANKED);
+        }
+    }
+    ranked.sort_unstable();
+    ranked.truncate(RANKED);
+    explanation.ranked = ranked
+        .into_iter()
+        .map(|(score, slot)| Candidate {
+            host: cell.id(slot),
+            name: cell.name(cell.id(slot)).unwrap_or_default().to_owned(),
+            score: -score,
+            parts: parts(context, &view, slot),
+        })
+        .collect();
+    explanation
+}
+
+fn parts(context: &Context<'_>, view: &crate::score::View<'_>, slot: usize) -> Vec<ScorePart> {
+    let (block, bit) = (slot / BLOCK, slot % BLOCK);
+    context
+        .plugins
+        .scores
+        .iter()
+        .map(|score| {
+            let mut points = [0; BLOCK];
+            if !score.plugin.skips(context.ask) {
+                score.plugin.score(view, block, 1 << bit, &mut points);
+            }
+            ScorePart { plugin: score.name, score: i64::from(points[bit]), weight: i64::from(score.weight) }
+        })
+        .collect()
+}
+
+/// Why a host is refused, in kube-scheduler's wording: all reasons of the first filter that refuses it.
+fn refusals(context: &Context<'_>, slot: usize) -> Vec<String> {
+    for filter in &context.plugins.filters {
+        let reasons = refusals_of(context, *filter, slot);
+        if !reasons.is_empty() {
+            return reasons;
+        }
+    }
+    Vec::new()
+}
+
+fn refusals_of(context: &Context<'_>, filter: FilterPlugin, slot: usize) -> Vec<String> {
+    let Context { cell, ask, set, .. } = context;
+    let constraints = &set.key.constraints;
+    let Some(record) = &cell.records[slot] else { return Vec::new() };
+    let when = |refused: bool, reason: &str| if refused { vec![reason.to_owned()] } else { Vec::new() };
+    match filter {
+        FilterPlugin::NodeUnschedulable => when(
+            cell.cordoned[slot / BLOCK] >> (slot % BLOCK) & 1 == 1
+                && !tolerates_cordon(&constraints.tolerations),
+            "node(s) were unschedulable",
+        ),
+        FilterPlugin::NodeName => when(
+            constraints.node_name.as_ref().is_some_and(|name| **name != *record.name),
+            "node(s) didn't match the requested node name",
+        ),
+        FilterPlugin::TaintToleration => first_untolerated(cell, record, &constraints.tolerations)
+            .map(|taint| format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value))
+            .into_iter()
+            .collect(),
+        FilterPlugin::NodeAffinity => when(
+            !matches_constraints(cell, record, constraints),
+            "node(s) didn't match Pod's node affinity/selector",
+        ),
+        FilterPlugin::NodePorts => when(
+            !cell.ports.admits(slot, &ask.ports),
+            "node(s) didn't have free ports for the requested pod ports",
+        ),
+        FilterPlugin::NodeResourcesFit => insufficient(cell, ask, slot),
+        FilterPlugin::DeviceFit => {
+            let Some(devices) = &ask.devices else { return Vec::new() };
+            if !set.key.models.is_empty() && !has_model(cell, slot, &set.key.models) {
+                return vec!["node(s) didn't have an acceptable device model".to_owned()];
+            }
+            let fits = cell.devices.get(slot).is_some_and(|set| set.fits(devices.count, devices.milli));
+            when(!fits, "Insufficient devices")
+        }
+    }
+}
+
+fn insufficient(cell: &Cell, ask: &crate::ask::Ask, slot: usize) -> Vec<String> {
+    ask.requests
+        .iter()
+        .filter(|(resource, request)| !fit::admits(cell.columns.free(*resource, slot), *request))
+        .map(|(resource, _)| match cell.resource_name(*resource) {
+            "pods" => "Too many pods".to_owned(),
+            name => format!("Insufficient {name}"),
+        })
+        .collect()
+}

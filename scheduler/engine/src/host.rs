@@ -1,0 +1,151 @@
+//! What a host offers: the input of [`Cell::add_host`](crate::Cell::add_host).
+
+use std::collections::BTreeMap;
+
+use crate::resource::{MAX_QUANTITY, Resources};
+
+/// The largest number of shareable devices on one host: a pod's devices are a 64-bit mask.
+pub const MAX_DEVICES: u32 = 64;
+
+/// The capacity of one device, in thousandths.
+pub const DEVICE_MILLI: u32 = 1000;
+
+/// A host as its operator describes it. Names appear only here; the cell keeps columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Unique in the cell.
+    pub name: String,
+    /// What pods may use.
+    pub allocatable: Resources,
+    /// How many pods may run at once.
+    pub pods: i64,
+    /// Labels, as selectors see them.
+    pub labels: BTreeMap<String, String>,
+    /// Taints, as tolerations see them.
+    pub taints: Vec<Taint>,
+    /// Cordoned: takes no new pods but those that tolerate it.
+    pub unschedulable: bool,
+    /// Shareable accelerators, all of one model.
+    pub devices: Option<Devices>,
+}
+
+/// The accelerators of one host: `count` devices of one `model`, each divisible into thousandths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Devices {
+    /// The model's name, such as `V100M32`.
+    pub model: String,
+    /// How many, at most [`MAX_DEVICES`].
+    pub count: u32,
+}
+
+/// Keeps pods away that do not tolerate it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Taint {
+    /// Key, matched by tolerations.
+    pub key: String,
+    /// Value, matched by tolerations with operator `Equal`.
+    pub value: String,
+    /// What the taint does to pods that do not tolerate it.
+    pub effect: TaintEffect,
+}
+
+/// What a taint does to pods that do not tolerate it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TaintEffect {
+    /// Not placed here.
+    NoSchedule,
+    /// Placed here only when nothing better is left.
+    PreferNoSchedule,
+    /// Not placed here, and evicted when already running.
+    NoExecute,
+}
+
+/// Why a host was refused at the cell's border. The cell is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// A host needs a name.
+    #[error("a host has an empty name")]
+    EmptyName,
+    /// Names are unique in a cell.
+    #[error("host {name}: another host has this name")]
+    DuplicateName {
+        /// The name in question.
+        name: String,
+    },
+    /// Negative or absurdly large.
+    #[error("host {name}: {resource} is {quantity}, want 0 to {MAX_QUANTITY}")]
+    QuantityOutOfRange {
+        /// The host's name.
+        name: String,
+        /// The resource's name.
+        resource: String,
+        /// What was given.
+        quantity: i64,
+    },
+    /// A taint is there or not; twice is a mistake.
+    #[error("host {name}: taint {key} with the same value and effect is given twice")]
+    DuplicateTaint {
+        /// The host's name.
+        name: String,
+        /// The taint's key.
+        key: String,
+    },
+    /// More devices than a placement can name.
+    #[error("host {name}: {count} devices, want at most {MAX_DEVICES}")]
+    TooManyDevices {
+        /// The host's name.
+        name: String,
+        /// What was given.
+        count: u32,
+    },
+    /// A host keeps its device model for as long as devices are in use.
+    #[error("host {name}: devices of model {old} are in use, they cannot become {new}")]
+    DevicesInUse {
+        /// The host's name.
+        name: String,
+        /// The model in use.
+        old: String,
+        /// The model given.
+        new: String,
+    },
+    /// More kinds of resources than the cell keeps columns for.
+    #[error("host {name}: the cell already knows {limit} kinds of resources", limit = crate::resource::MAX_RESOURCES)]
+    TooManyResources {
+        /// The host's name.
+        name: String,
+    },
+    /// The id names no host, or one that has been removed.
+    #[error("no such host: it has been removed")]
+    Gone,
+}
+
+impl Host {
+    /// Checks everything that needs no cell.
+    pub fn validate(&self) -> Result<(), HostError> {
+        if self.name.is_empty() {
+            return Err(HostError::EmptyName);
+        }
+        if let Some((resource, quantity)) = self.allocatable.out_of_range() {
+            return Err(HostError::QuantityOutOfRange { name: self.name.clone(), resource, quantity });
+        }
+        if !(0..=MAX_QUANTITY).contains(&self.pods) {
+            return Err(HostError::QuantityOutOfRange {
+                name: self.name.clone(),
+                resource: "pods".to_owned(),
+                quantity: self.pods,
+            });
+        }
+        for (position, taint) in self.taints.iter().enumerate() {
+            if self.taints[..position].contains(taint) {
+                return Err(HostError::DuplicateTaint { name: self.name.clone(), key: taint.key.clone() });
+            }
+        }
+        match &self.devices {
+            Some(devices) if devices.count > MAX_DEVICES => {
+                Err(HostError::TooManyDevices { name: self.name.clone(), count: devices.count })
+            }
+            _ => Ok(()),
+        }
+    }
+}

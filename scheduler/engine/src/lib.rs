@@ -1,0 +1,46 @@
+//! The regional scheduler's engine: exact, fast, deterministic, and nothing else.
+//!
+//! A [`Cell`] holds hosts in columns. Pods come as [`Demand`]s; equal demands are one class. For a class the
+//! [`Scheduler`] looks at every host, filters and scores them block by block under its [`Profile`], and names the best
+//! one; for a class it knows it repairs an index from what changed instead of looking again. [`check`] recomputes the
+//! cell's accounts from the placements.
+//!
+//! The engine does no I/O, reads no clock, draws no random numbers and knows nothing of Kubernetes objects; those who
+//! drive it (scheduler replicas, the ledger, agents, the simulator) translate at their border.
+
+mod ask;
+mod cell;
+mod checker;
+mod class;
+mod constraint;
+mod demand;
+mod explain;
+mod fit;
+mod host;
+mod index;
+mod mask;
+mod placement;
+mod plugins;
+mod profile;
+mod queue;
+mod resource;
+mod scheduler;
+mod score;
+
+pub use self::cell::{Cell, HostId};
+pub use self::checker::{Violation, check};
+pub use self::class::ClassId;
+pub use self::demand::{
+    Constraints, Demand, DemandError, DeviceDemand, HostPort, Operator, PreferredTerm, Protocol, Requirement,
+    ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
+};
+pub use self::explain::{Candidate, Explanation, ScorePart};
+pub use self::host::{DEVICE_MILLI, Devices, Host, HostError, MAX_DEVICES, Taint, TaintEffect};
+pub use self::placement::{PlaceError, Placement, ReleaseError};
+pub use self::profile::{
+    Arithmetic, FilterPlugin, FitStrategy, Profile, ProfileError, ResourceWeight, ScorePlugin, ShapePoint,
+    TypicalPod, WeightedScore,
+};
+pub use self::queue::{Queue, Waiting};
+pub use self::resource::{MAX_QUANTITY, MAX_RESOURCES, ResourceId, Resources};
+pub use self::scheduler::{Choice, Scheduler};

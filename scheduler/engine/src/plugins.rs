@@ -1,0 +1,170 @@
+//! A profile at work: its filters and scores as plugins over blocks.
+
+use crate::ask::Ask;
+use crate::cell::{BLOCK, Cell};
+use crate::constraint::ConstraintSet;
+use crate::fit;
+use crate::profile::{Arithmetic, FilterPlugin, Profile, ScorePlugin};
+use crate::resource::Resources;
+use crate::score::{self, Extremes, GpuFragmentation, Points, Score, View};
+
+/// The compiled form of a [`Profile`].
+pub(crate) struct Plugins {
+    pub(crate) filters: Vec<FilterPlugin>,
+    pub(crate) scores: Vec<WeightedPlugin>,
+    /// Decides which device a sharing pod gets, where the profile minds fragmentation.
+    pub(crate) fragmentation: Option<GpuFragmentation>,
+    /// Whether scores depend on the largest host of the cell.
+    pub(crate) scaled: bool,
+    /// Whether raw taint scores are normalised over the feasible hosts.
+    normalises_taints: bool,
+    /// Whether raw affinity scores are normalised over the feasible hosts.
+    normalises_affinity: bool,
+}
+
+/// A score plugin with its weight.
+pub(crate) struct WeightedPlugin {
+    pub(crate) name: &'static str,
+    pub(crate) weight: i32,
+    pub(crate) plugin: Box<dyn Score>,
+}
+
+impl Plugins {
+    /// Compiles a valid profile; the resources it names get columns in `cell`.
+    pub(crate) fn new(profile: &Profile, cell: &mut Cell) -> Plugins {
+        for score in &profile.scores {
+            if let ScorePlugin::NodeResourcesFit { resources, .. }
+            | ScorePlugin::NodeResourcesBalancedAllocation { resources } = &score.plugin
+            {
+                let extended = resources
+                    .iter()
+                    .filter(|entry| cell.resource(&entry.resource).is_none())
+                    .map(|entry| (entry.resource.clone(), 0))
+                    .collect();
+                cell.intern(&Resources { extended, ..Resources::default() });
+            }
+        }
+        let kubernetes = profile.arithmetic == Arithmetic::Kubernetes;
+        let has = |name: &str| profile.scores.iter().any(|score| score.plugin.name() == name);
+        let fragmentation = profile.scores.iter().find_map(|score| match &score.plugin {
+            ScorePlugin::GpuFragmentation { typical } => {
+                Some(GpuFragmentation::new(typical.clone(), score::unit(profile.arithmetic)))
+            }
+            _ => None,
+        });
+        Plugins {
+            filters: FilterPlugin::ALL
+                .into_iter()
+                .filter(|filter| profile.filters.contains(filter))
+                .collect(),
+            scores: profile
+                .scores
+                .iter()
+                .map(|score| WeightedPlugin {
+                    name: score.plugin.name(),
+                    weight: score.weight as i32,
+                    plugin: score::plugin(&score.plugin, profile.arithmetic, cell),
+                })
+                .collect(),
+            fragmentation,
+            scaled: has("BestFit"),
+            normalises_taints: kubernetes && has("TaintToleration"),
+            normalises_affinity: kubernetes && has("NodeAffinity"),
+        }
+    }
+}
+
+/// A class against the cell under a profile: what a decision looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) cell: &'a Cell,
+    pub(crate) plugins: &'a Plugins,
+    pub(crate) ask: &'a Ask,
+    pub(crate) set: &'a ConstraintSet,
+}
+
+/// The best host of a block: its score, and in the low bits its lane, inverted so that of equal scores the first wins.
+pub(crate) type Key = i64;
+
+/// The key of a block without a feasible host.
+pub(crate) const NONE: Key = i64::MIN;
+
+const LANE_BITS: u32 = 6;
+
+/// The score of a key that is not [`NONE`]; `NONE` stays below all scores.
+pub(crate) fn score_of(key: Key) -> i64 {
+    key >> LANE_BITS
+}
+
+/// The lane of a key that is not [`NONE`].
+pub(crate) fn lane_of(key: Key) -> usize {
+    BLOCK - 1 - (key & (BLOCK as i64 - 1)) as usize
+}
+
+fn key(score: i32, lane: usize) -> Key {
+    (i64::from(score) << LANE_BITS) | (BLOCK - 1 - lane) as i64
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn view(&self, extremes: Extremes) -> View<'a> {
+        View { cell: self.cell, ask: self.ask, set: self.set, extremes }
+    }
+
+    /// The hosts of a block that all filters admit.
+    pub(crate) fn feasible(&self, block: usize) -> u64 {
+        let mask = self.set.mask(block);
+        if mask == 0 {
+            return 0;
+        }
+        fit::available(self.cell, self.ask, block, mask)
+    }
+
+    /// Whether scores depend on the extremes of raw scores over all feasible hosts.
+    pub(crate) fn normalises(&self) -> bool {
+        (self.plugins.normalises_taints && self.set.discouraged.is_some())
+            || (self.plugins.normalises_affinity && self.set.preferred.is_some())
+    }
+
+    /// The largest raw scores of the feasible hosts of a block.
+    pub(crate) fn extremes(&self, block: usize, feasible: u64) -> Extremes {
+        let mut extremes = Extremes::default();
+        for bit in crate::mask::bits(feasible) {
+            let slot = block * BLOCK + bit;
+            extremes = extremes.max(Extremes {
+                discouraged: self.set.discouraged.as_ref().map_or(0, |column| column[slot]),
+                preferred: self.set.preferred.as_ref().map_or(0, |column| column[slot]),
+            });
+        }
+        extremes
+    }
+
+    /// The total scores of the feasible hosts of a block.
+    pub(crate) fn totals(&self, view: &View<'_>, block: usize, feasible: u64) -> Points {
+        let mut totals = [0; BLOCK];
+        let mut points = [0; BLOCK];
+        for score in &self.plugins.scores {
+            if score.plugin.skips(self.ask) {
+                continue;
+            }
+            score.plugin.score(view, block, feasible, &mut points);
+            for lane in 0..BLOCK {
+                totals[lane] += points[lane].wrapping_mul(score.weight);
+            }
+        }
+        totals
+    }
+
+    /// The best feasible host of a block.
+    pub(crate) fn best(&self, view: &View<'_>, block: usize, feasible: u64) -> Key {
+        if feasible == 0 {
+            return NONE;
+        }
+        let totals = self.totals(view, block, feasible);
+        let mut best = NONE;
+        for (lane, total) in totals.iter().enumerate() {
+            let candidate = if feasible >> lane & 1 == 1 { key(*total, lane) } else { NONE };
+            best = best.max(candidate);
+        }
+        best
+    }
+}

@@ -1,0 +1,222 @@
+//! The regional scheduler: a cell, the classes of pods that come to it, and the profile that says what is wanted.
+
+use std::sync::Arc;
+
+use crate::ask::DeviceAsk;
+use crate::cell::{Cell, HostId};
+use crate::class::{ClassId, ClassTable};
+use crate::constraint::ConstraintTable;
+use crate::demand::{Demand, DemandError};
+use crate::explain::{self, Explanation};
+use crate::host::{Host, HostError};
+use crate::index::{self, Index};
+use crate::placement::{PlaceError, Placement, ReleaseError};
+use crate::plugins::{Context, Plugins};
+use crate::profile::{Profile, ProfileError};
+use crate::score::{GpuFragmentation, first_fitting};
+
+/// Where a pod of a class should go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The best host.
+    pub host: HostId,
+    /// The mask of the device numbers to use there.
+    pub devices: u64,
+    /// The host's total score, in the profile's unit.
+    pub score: i64,
+}
+
+/// Decides where pods go. Deterministic: the same calls give the same answers.
+///
+/// ```
+/// use meridian_engine::{Demand, Host, Profile, Resources, Scheduler};
+///
+/// let mut scheduler = Scheduler::new(Profile::meridian())?;
+/// let allocatable = Resources { cpu_milli: 4_000, memory: 8 << 30, ..Resources::default() };
+/// scheduler.add_host(&Host { name: "a".into(), allocatable, pods: 110, ..Host::default() })?;
+///
+/// let requests = Resources { cpu_milli: 3_000, ..Resources::default() };
+/// let class = scheduler.class(&Demand { requests, ..Demand::default() })?;
+/// let placement = scheduler.schedule(class).expect("there is room");
+/// assert!(scheduler.schedule(class).is_none());
+/// assert_eq!(scheduler.explain(class).expect("known").to_string(), "0/1 nodes are available: 1 Insufficient cpu.");
+/// scheduler.release(&placement)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Scheduler {
+    cell: Cell,
+    profile: Profile,
+    plugins: Plugins,
+    constraints: ConstraintTable,
+    classes: ClassTable,
+}
+
+impl Scheduler {
+    /// A scheduler of an empty cell.
+    pub fn new(profile: Profile) -> Result<Scheduler, ProfileError> {
+        profile.validate()?;
+        let mut cell = Cell::new();
+        let plugins = Plugins::new(&profile, &mut cell);
+        Ok(Scheduler {
+            cell,
+            profile,
+            plugins,
+            constraints: ConstraintTable::default(),
+            classes: ClassTable::default(),
+        })
+    }
+
+    /// The hosts.
+    pub fn cell(&self) -> &Cell {
+        &self.cell
+    }
+
+    /// The profile.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Takes a host in, in the lowest free slot.
+    pub fn add_host(&mut self, host: &Host) -> Result<HostId, HostError> {
+        self.cell.add_host(host)
+    }
+
+    /// Takes a host's new description in. What runs there stays, even where it no longer fits.
+    pub fn update_host(&mut self, id: HostId, host: &Host) -> Result<(), HostError> {
+        self.cell.update_host(id, host)
+    }
+
+    /// Drops a host and all that runs there.
+    pub fn remove_host(&mut self, id: HostId) -> Result<(), HostError> {
+        self.cell.remove_host(id)
+    }
+
+    /// The class of a demand: equal demands, equal classes.
+    pub fn class(&mut self, demand: &Demand) -> Result<ClassId, DemandError> {
+        self.classes.intern(demand, &mut self.cell, &mut self.constraints)
+    }
+
+    /// Drops what is known of a class; its id may come to name another. Placements stay.
+    pub fn forget_class(&mut self, class: ClassId) {
+        self.classes.forget(class, &mut self.constraints);
+    }
+
+    /// The demand of a class.
+    pub fn demand(&self, class: ClassId) -> Option<&Demand> {
+        self.classes.get(class).map(|class| &*class.demand)
+    }
+
+    /// The best host for a pod of a class, over all hosts; of equal scores the first. `None` where no host can take it
+    /// now. Takes nothing.
+    pub fn decide(&mut self, class: ClassId) -> Option<Choice> {
+        let entry = self.classes.touch(class)?;
+        let set = self.constraints.get_mut(entry.set);
+        set.sync(&self.cell, &self.plugins.filters);
+        let ask = Arc::clone(&entry.ask);
+        let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &ask, set };
+        let mut grown = 0;
+        let best = match &mut entry.index {
+            Some(index) => {
+                let before = index.bytes();
+                let best = index.best(&context);
+                grown = index.bytes().wrapping_sub(before);
+                best
+            }
+            None if entry.decided => {
+                let mut index = Index::build(&context);
+                let best = index.best(&context);
+                grown = index.bytes();
+                entry.index = Some(Box::new(index));
+                best
+            }
+            None => index::scan(&context),
+        };
+        entry.decided = true;
+        if grown != 0 {
+            self.classes.account(grown);
+        }
+        let best = best?;
+        let devices = self.choose_devices(best.slot, &ask);
+        Some(Choice { host: self.cell.id(best.slot), devices, score: best.score })
+    }
+
+    /// Decides and commits.
+    pub fn schedule(&mut self, class: ClassId) -> Option<Placement> {
+        let choice = self.decide(class)?;
+        let placed = self.place(class, choice.host, choice.devices);
+        debug_assert!(placed.is_ok(), "a chosen host admits the class: {placed:?}");
+        placed.ok()
+    }
+
+    /// Commits a pod of a class to a host, if it fits there now. Constraints on labels and taints are not looked at.
+    pub fn place(&mut self, class: ClassId, host: HostId, devices: u64) -> Result<Placement, PlaceError> {
+        let ask = &self.classes.get(class).ok_or(PlaceError::UnknownClass)?.ask;
+        self.cell.place(ask, host, devices)
+    }
+
+    /// Gives back what a placement holds.
+    pub fn release(&mut self, placement: &Placement) -> Result<(), ReleaseError> {
+        self.cell.release(placement)
+    }
+
+    /// Whether a pod of a class could go to this one host now.
+    pub fn admits(&mut self, class: ClassId, host: HostId) -> bool {
+        let (Some(entry), Some(_)) = (self.classes.get(class), self.cell.record(host)) else { return false };
+        let set = self.constraints.get_mut(entry.set);
+        set.sync(&self.cell, &self.plugins.filters);
+        let slot = host.index();
+        let bit = 1 << (slot % crate::cell::BLOCK);
+        let block = slot / crate::cell::BLOCK;
+        let mask = set.mask(block) & bit;
+        crate::fit::available(&self.cell, &entry.ask, block, mask) != 0
+    }
+
+    /// Whether some host could take a pod of a class if nothing ran there. Where none could, waiting is in vain until
+    /// hosts are added or described anew.
+    pub fn fits_when_idle(&mut self, class: ClassId) -> bool {
+        let Some(entry) = self.classes.get(class) else { return false };
+        let set = self.constraints.get_mut(entry.set);
+        set.sync(&self.cell, &self.plugins.filters);
+        let ask = &entry.ask;
+        self.cell.hosts().map(HostId::index).any(|slot| {
+            set.admits(slot)
+                && ask.requests.iter().all(|(resource, request)| {
+                    crate::fit::admits(self.cell.columns.allocatable(*resource, slot), *request)
+                })
+                && ask
+                    .devices
+                    .is_none_or(|ask| self.cell.devices.get(slot).is_some_and(|set| set.fits_when_idle(&ask)))
+        })
+    }
+
+    /// Why a class goes where it goes now, or why nowhere. `None` for a forgotten class.
+    pub fn explain(&mut self, class: ClassId) -> Option<Explanation> {
+        let entry = self.classes.get(class)?;
+        let set = self.constraints.get_mut(entry.set);
+        set.sync(&self.cell, &self.plugins.filters);
+        let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &entry.ask, set };
+        Some(explain::explain(&context))
+    }
+
+    fn choose_devices(&self, slot: usize, ask: &crate::ask::Ask) -> u64 {
+        let (Some(DeviceAsk { count, milli }), Some(set)) = (ask.devices, self.cell.devices.get(slot)) else {
+            return 0;
+        };
+        if !(DeviceAsk { count, milli }).is_shared() {
+            return first_fitting(set, count, milli);
+        }
+        let number = match &self.plugins.fragmentation {
+            Some(fragmentation) => fragmentation.choose_device(&self.cell, ask, slot),
+            None => (0..set.free.len())
+                .filter(|number| set.free[*number] >= milli)
+                .min_by_key(|number| (set.free[*number], *number)),
+        };
+        number.map_or(0, |number| 1 << number)
+    }
+
+    /// The free device capacity that typical pods are expected to be unable to use, in thousandths, over all hosts.
+    pub fn fragmentation(&self, typical: &[crate::profile::TypicalPod]) -> f64 {
+        let measure = GpuFragmentation::new(typical.to_vec(), 1);
+        self.cell.hosts().map(|host| measure.amount(&self.cell, host.index())).sum()
+    }
+}
