@@ -1,0 +1,213 @@
+//! The fields of a Pod object that matter here. Everything else is ignored.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::resources::Listed;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PodObject<'a> {
+    pub(super) kind: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) metadata: Metadata<'a>,
+    #[serde(borrow)]
+    pub(super) spec: PodSpec<'a>,
+    #[serde(borrow)]
+    pub(super) status: PodStatus<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Metadata<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) uid: &'a str,
+    pub(super) deletion_timestamp: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PodSpec<'a> {
+    pub(super) node_name: &'a str,
+    pub(super) scheduler_name: &'a str,
+    pub(super) priority: Option<i32>,
+    pub(super) host_network: bool,
+    #[serde(borrow)]
+    pub(super) containers: Vec<Container<'a>>,
+    #[serde(borrow)]
+    pub(super) init_containers: Vec<Container<'a>>,
+    #[serde(borrow)]
+    pub(super) resources: ResourceRequirements<'a>,
+    #[serde(borrow)]
+    pub(super) overhead: Listed<'a>,
+    #[serde(borrow)]
+    pub(super) node_selector: BTreeMap<&'a str, &'a str>,
+    #[serde(borrow)]
+    pub(super) affinity: Affinity<'a>,
+    #[serde(borrow)]
+    pub(super) tolerations: Vec<GivenToleration<'a>>,
+    #[serde(borrow)]
+    pub(super) topology_spread_constraints: Vec<SpreadConstraint<'a>>,
+    pub(super) scheduling_gates: Vec<IgnoredAny>,
+    pub(super) resource_claims: Vec<IgnoredAny>,
+    pub(super) volumes: Vec<Volume>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Container<'a> {
+    pub(super) name: &'a str,
+    pub(super) restart_policy: &'a str,
+    #[serde(borrow)]
+    pub(super) resources: ResourceRequirements<'a>,
+    #[serde(borrow)]
+    pub(super) ports: Vec<ContainerPort<'a>>,
+}
+
+impl Container<'_> {
+    /// An init container that keeps running beside the others (a sidecar).
+    pub(super) fn is_restartable(&self) -> bool {
+        self.restart_policy == "Always"
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ResourceRequirements<'a> {
+    #[serde(borrow)]
+    pub(super) requests: Listed<'a>,
+    #[serde(borrow)]
+    pub(super) limits: Listed<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ContainerPort<'a> {
+    pub(super) container_port: i64,
+    pub(super) host_port: i64,
+    #[serde(rename = "hostIP")]
+    pub(super) host_ip: &'a str,
+    pub(super) protocol: &'a str,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Affinity<'a> {
+    #[serde(borrow)]
+    pub(super) node_affinity: NodeAffinity<'a>,
+    pub(super) pod_affinity: PodTerms,
+    pub(super) pod_anti_affinity: PodTerms,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NodeAffinity<'a> {
+    #[serde(borrow, rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) required: Option<NodeSelector<'a>>,
+    #[serde(borrow, rename = "preferredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) preferred: Vec<PreferredSchedulingTerm<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct NodeSelector<'a> {
+    #[serde(borrow)]
+    pub(super) node_selector_terms: Vec<NodeSelectorTerm<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct NodeSelectorTerm<'a> {
+    #[serde(borrow)]
+    pub(super) match_expressions: Vec<GivenRequirement<'a>>,
+    #[serde(borrow)]
+    pub(super) match_fields: Vec<GivenRequirement<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct GivenRequirement<'a> {
+    pub(super) key: &'a str,
+    pub(super) operator: &'a str,
+    #[serde(borrow)]
+    pub(super) values: Vec<&'a str>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PreferredSchedulingTerm<'a> {
+    pub(super) weight: i64,
+    #[serde(borrow)]
+    pub(super) preference: NodeSelectorTerm<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PodTerms {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) required: Vec<IgnoredAny>,
+    #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) preferred: Vec<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct GivenToleration<'a> {
+    pub(super) key: &'a str,
+    pub(super) operator: &'a str,
+    pub(super) value: &'a str,
+    pub(super) effect: &'a str,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct SpreadConstraint<'a> {
+    pub(super) when_unsatisfiable: &'a str,
+}
+
+/// The kinds of volumes that restrict which hosts may take the pod.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Volume {
+    pub(super) persistent_volume_claim: Option<IgnoredAny>,
+    pub(super) ephemeral: Option<IgnoredAny>,
+    pub(super) gce_persistent_disk: Option<IgnoredAny>,
+    pub(super) aws_elastic_block_store: Option<IgnoredAny>,
+    pub(super) azure_disk: Option<IgnoredAny>,
+    pub(super) cinder: Option<IgnoredAny>,
+    pub(super) iscsi: Option<IgnoredAny>,
+    pub(super) rbd: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PodStatus<'a> {
+    pub(super) phase: &'a str,
+    #[serde(borrow)]
+    pub(super) conditions: Vec<Condition<'a>>,
+    #[serde(borrow)]
+    pub(super) container_statuses: Vec<ContainerStatus<'a>>,
+    #[serde(borrow)]
+    pub(super) init_container_statuses: Vec<ContainerStatus<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Condition<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: &'a str,
+    pub(super) reason: &'a str,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ContainerStatus<'a> {
+    pub(super) name: &'a str,
+    #[serde(borrow)]
+    pub(super) resources: Option<ResourceRequirements<'a>>,
+    #[serde(borrow)]
+    pub(super) allocated_resources: Listed<'a>,
+}
