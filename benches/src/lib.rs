@@ -1,0 +1,76 @@
+//! Figures: what is measured, how, and against which goal.
+//!
+//! [`BENCHES`] lists the benches by name; [`run`] runs one and returns a [`Figure`]. What is timed is the engine or the
+//! simulator alone: cells are built and random numbers are drawn before the watch is started. The caller lends the
+//! clock. Criterion benches of the parts are in `benches/`.
+
+#![forbid(unsafe_code)]
+
+mod cell;
+mod engine;
+mod figure;
+mod memory;
+mod parameters;
+mod sim;
+
+pub use self::cell::{Shape, filled_cell, scheduler_with};
+pub use self::figure::{Direction, Figure, Goal};
+pub use self::parameters::{BenchError, Parameters, ProfileName};
+
+/// Nanoseconds since some moment, never decreasing.
+pub type Clock = fn() -> u64;
+
+/// A bench: its name, what it times, and the function that does.
+#[derive(Clone, Copy)]
+pub struct Bench {
+    /// Such as `engine/basic`.
+    pub name: &'static str,
+    /// What is timed, in a line.
+    pub what: &'static str,
+    run: fn(&Parameters, Clock) -> Result<Figure, BenchError>,
+}
+
+/// All benches.
+pub const BENCHES: [Bench; 6] = [
+    Bench {
+        name: "engine/basic",
+        what: "equal pods on 5,000 equal hosts, every host scored",
+        run: engine::basic,
+    },
+    Bench {
+        name: "engine/mixed",
+        what: "1,000 classes (Zipf) interleaved on 100,000 hosts of three shapes, half full, one departure an arrival",
+        run: engine::mixed,
+    },
+    Bench {
+        name: "engine/distinct",
+        what: "every pod its own class on 100,000 hosts, half full",
+        run: engine::distinct,
+    },
+    Bench {
+        name: "engine/latency",
+        what: "one pod on 300,000 hosts, 99th percentile; --class known or new",
+        run: engine::latency,
+    },
+    Bench {
+        name: "sim/openb",
+        what: "GPUs allocated on the openb trace when the arrived request equals the capacity (needs MERIDIAN_DATA)",
+        run: sim::openb,
+    },
+    Bench {
+        name: "sim/synthetic",
+        what: "events of a synthetic trace with resources only, through the simulator",
+        run: sim::synthetic,
+    },
+];
+
+/// Runs the bench of a name.
+pub fn run(name: &str, parameters: &Parameters, clock: Clock) -> Result<Figure, BenchError> {
+    match BENCHES.iter().find(|bench| bench.name == name) {
+        Some(bench) => (bench.run)(parameters, clock),
+        None => Err(BenchError::Unknown {
+            name: name.to_owned(),
+            want: BENCHES.map(|bench| bench.name).join(", "),
+        }),
+    }
+}

@@ -1,0 +1,55 @@
+//! `meridian`: parses arguments and wires libraries together. Everything it does is done by a library.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod clock;
+mod explain;
+mod output;
+mod policy;
+mod progress;
+mod sim;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Runs containers and virtual machines for many tenants on one pool of hosts.
+#[derive(Debug, Parser)]
+#[command(name = "meridian", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a trace of pods through the scheduler.
+    Sim(sim::Arguments),
+    /// Say why a pod went where it went, or why it did not fit.
+    Explain(explain::Arguments),
+    /// Measure.
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match Arguments::parse().command {
+        Command::Sim(arguments) => sim::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
