@@ -1,0 +1,63 @@
+//! Random scenarios from a seed.
+//!
+//! What is drawn is small on purpose: few sizes, keys and values, so that ties, conflicts and full hosts are common.
+
+mod demand;
+mod host;
+mod profile;
+mod random;
+mod step;
+
+use std::ops::RangeInclusive;
+
+use meridian_engine::Demand;
+
+use crate::reference::Reference;
+use crate::scenario::Scenario;
+
+use self::host::Shapes;
+pub(crate) use self::random::Random;
+
+/// How large a scenario is and what it is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Size {
+    pub(crate) hosts: RangeInclusive<usize>,
+    pub(crate) classes: RangeInclusive<usize>,
+    pub(crate) steps: RangeInclusive<usize>,
+    /// The first class is used at the beginning and the end only, so that what the engine keeps for it gets old.
+    pub(crate) sleeper: bool,
+}
+
+/// The scenario of a seed.
+pub(crate) fn scenario(seed: u64, size: &Size) -> Scenario {
+    let mut random = Random::new(seed);
+    let shapes = Shapes::draw(&mut random);
+    let hosts: Vec<_> =
+        (0..random.within(size.hosts.clone())).map(|number| shapes.host(&mut random, number)).collect();
+    let profile = profile::draw(&mut random);
+    let mut sample = Reference::new(profile.clone());
+    for host in hosts.iter().take(40) {
+        sample.add(host.clone()).expect("names are distinct");
+    }
+    let mut demands = Vec::new();
+    for _ in 0..random.within(size.classes.clone()) {
+        let demand = some_demand(&mut random, &shapes, &sample, hosts.len());
+        if !demands.contains(&demand) {
+            demands.push(demand);
+        }
+    }
+    let steps = step::draw(&mut random, size, &shapes, &hosts, demands.len());
+    Scenario { profile, hosts, demands, steps }
+}
+
+/// Mostly one that some host takes while it is empty, for one that no host ever takes tries little.
+fn some_demand(random: &mut Random, shapes: &Shapes, sample: &Reference, hosts: usize) -> Demand {
+    let mut demand = demand::draw(random, shapes, hosts);
+    for _ in 0..12 {
+        if random.percent(3) || sample.decide(&demand).is_some() {
+            break;
+        }
+        demand = demand::draw(random, shapes, hosts);
+    }
+    demand
+}

@@ -1,0 +1,126 @@
+//! Random steps. Each scenario has its own mix, so that some only fill a cell and others mostly change its hosts.
+
+use meridian_engine::Host;
+
+use super::host::{Shapes, labels, name, taints};
+use super::{Random, Size};
+use crate::scenario::{Change, Step};
+
+/// How often each kind of step comes, relative to the others.
+struct Mix {
+    schedule: usize,
+    release: usize,
+    decide: usize,
+    explain: usize,
+    place: usize,
+    update: usize,
+    come_and_go: usize,
+    forget: usize,
+}
+
+impl Mix {
+    fn draw(random: &mut Random) -> Self {
+        Mix {
+            schedule: random.within(20..=60),
+            release: *random.pick(&[0, 10, 30]),
+            decide: *random.pick(&[0, 10]),
+            explain: *random.pick(&[2, 10]),
+            place: *random.pick(&[0, 5, 15]),
+            update: *random.pick(&[0, 5, 40]),
+            come_and_go: *random.pick(&[0, 3, 15]),
+            forget: *random.pick(&[0, 2, 10]),
+        }
+    }
+}
+
+/// The steps of one scenario.
+pub(crate) fn draw(
+    random: &mut Random,
+    size: &Size,
+    shapes: &Shapes,
+    hosts: &[Host],
+    classes: usize,
+) -> Vec<Step> {
+    let mix = Mix::draw(random);
+    let count = random.within(size.steps.clone());
+    // A pod a step would leave most cells empty; runs of pods fill them.
+    let run = *random.pick(&[1, 1, 4, 12]);
+    let mut names = hosts.len();
+    let mut steps = Vec::with_capacity(count);
+    for number in 0..count {
+        let asleep = size.sleeper && classes > 1 && number > count / 20 && number < count - count / 20;
+        let class = if asleep { 1 + random.below(classes - 1) } else { random.below(classes) };
+        steps.push(one(random, &mix, shapes, &mut names, class, run));
+    }
+    steps
+}
+
+fn one(random: &mut Random, mix: &Mix, shapes: &Shapes, names: &mut usize, class: usize, run: usize) -> Step {
+    let host = random.next();
+    let kinds = [
+        (mix.schedule, 0),
+        (mix.release, 1),
+        (mix.decide, 2),
+        (mix.explain, 3),
+        (mix.place, 4),
+        (mix.update, 5),
+        (mix.come_and_go, 6),
+        (mix.forget, 7),
+    ];
+    let mut ticket = random.below(kinds.iter().map(|(share, _)| share).sum());
+    let kind = kinds.into_iter().find_map(|(share, kind)| match ticket.checked_sub(share) {
+        Some(rest) => {
+            ticket = rest;
+            None
+        }
+        None => Some(kind),
+    });
+    match kind {
+        Some(0) | None => Step::Schedule { class, pods: random.within(1..=run) },
+        Some(1) => Step::Release { pod: random.next() as usize, pods: random.within(1..=run) },
+        Some(2) => Step::Decide { class },
+        Some(3) => Step::Explain { class },
+        Some(4) => Step::Place { class, host, devices: mask(random) },
+        Some(5) => Step::Update { host, change: change(random, shapes, names) },
+        Some(6) if random.percent(50) => Step::Remove { host },
+        Some(6) => {
+            // Sometimes the name of a host that is probably there.
+            let number = if random.percent(5) { random.below(*names + 1) } else { fresh(names) };
+            Step::Add { host: Box::new(shapes.host(random, number)) }
+        }
+        Some(_) => Step::Forget { class },
+    }
+}
+
+/// Mostly the devices that a decision would take; else any, fitting or not.
+fn mask(random: &mut Random) -> Option<u64> {
+    match random.below(6) {
+        0 => Some(random.next()),
+        1 => Some(random.next() & 0xf),
+        2 => Some(1 << random.below(64)),
+        _ => None,
+    }
+}
+
+fn change(random: &mut Random, shapes: &Shapes, names: &mut usize) -> Change {
+    match random.below(12) {
+        0 => Change::Nothing,
+        1 if random.percent(30) => Change::Name(name(random.below(*names + 1))),
+        1 => Change::Name(name(fresh(names))),
+        2 | 3 => Change::Cordon(random.percent(50)),
+        4 | 5 => {
+            let hostname = name(random.below(*names + 1));
+            Change::Labels(labels(random, &hostname))
+        }
+        6 | 7 => Change::Taints(taints(random)),
+        8 | 9 => Change::Allocatable(shapes.some_allocatable(random)),
+        10 => Change::Pods(*random.pick(&[0, 1, 2, 8, 110])),
+        _ => Change::Devices(shapes.some_devices(random)),
+    }
+}
+
+/// The number of a host that was never there.
+fn fresh(names: &mut usize) -> usize {
+    *names += 1;
+    *names - 1
+}

@@ -1,0 +1,180 @@
+//! The reference scheduler: plain, slow and obviously right.
+//!
+//! Hosts are a vector, and each keeps the list of its pods. Every decision looks at every host and adds everything
+//! up again from those lists: there is no index, no cache and no incremental sum that could drift. It shares only the
+//! input types with the engine, not even their small helper methods, so that it cannot share a mistake either.
+
+mod device;
+mod filter;
+mod kubernetes;
+mod machine;
+mod meridian;
+mod preference;
+mod score;
+mod selector;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use meridian_engine::{Demand, Host, Profile};
+
+pub(crate) use self::machine::{Machine, PodId};
+pub(crate) use self::score::Part;
+
+/// A cell and its profile.
+pub(crate) struct Reference {
+    profile: Profile,
+    /// By slot; `None` where a host has been removed and none has come since.
+    machines: Vec<Option<Machine>>,
+    /// How many pods have ever been placed, from which ids are made.
+    placed: PodId,
+}
+
+/// A host that would take the pod.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Candidate {
+    pub(crate) slot: usize,
+    pub(crate) name: String,
+    /// The mask of the devices the pod would get.
+    pub(crate) devices: u64,
+    pub(crate) score: i64,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// What became of every host in one decision.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) hosts: usize,
+    pub(crate) refusals: BTreeMap<String, usize>,
+    /// All feasible hosts, best first.
+    pub(crate) candidates: Vec<Candidate>,
+}
+
+/// Why a change of hosts is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    DuplicateName,
+    DevicesInUse,
+    Gone,
+}
+
+impl Reference {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Reference { profile, machines: Vec::new(), placed: 0 }
+    }
+
+    /// The host in `slot` and its pods.
+    pub(crate) fn machine(&self, slot: usize) -> Option<&Machine> {
+        self.machines.get(slot)?.as_ref()
+    }
+
+    /// Puts the host into the lowest free slot.
+    pub(crate) fn add(&mut self, host: Host) -> Result<usize, Refused> {
+        if self.slot_of(&host.name).is_some() {
+            return Err(Refused::DuplicateName);
+        }
+        let machine = Some(Machine::new(host));
+        match self.machines.iter().position(Option::is_none) {
+            Some(slot) => {
+                self.machines[slot] = machine;
+                Ok(slot)
+            }
+            None => {
+                self.machines.push(machine);
+                Ok(self.machines.len() - 1)
+            }
+        }
+    }
+
+    /// Replaces the description of a host; its pods stay.
+    pub(crate) fn update(&mut self, slot: usize, host: Host) -> Result<(), Refused> {
+        if self.slot_of(&host.name).is_some_and(|other| other != slot) {
+            return Err(Refused::DuplicateName);
+        }
+        let machine = self.machines.get_mut(slot).and_then(Option::as_mut).ok_or(Refused::Gone)?;
+        machine.replace(host)
+    }
+
+    /// Removes a host with all that runs there.
+    pub(crate) fn remove(&mut self, slot: usize) -> Result<(), Refused> {
+        let machine = self.machines.get_mut(slot).ok_or(Refused::Gone)?;
+        machine.take().map(|_| ()).ok_or(Refused::Gone)
+    }
+
+    /// The best host for the pod, if there is any.
+    pub(crate) fn decide(&self, demand: &Demand) -> Option<Candidate> {
+        self.judge(demand).candidates.into_iter().next()
+    }
+
+    /// Looks at every host.
+    pub(crate) fn judge(&self, demand: &Demand) -> Verdict {
+        let mut refusals = BTreeMap::new();
+        let mut feasible = Vec::new();
+        for (slot, machine) in self.present() {
+            let reasons = filter::refusals(&self.profile.filters, machine, demand);
+            if reasons.is_empty() {
+                feasible.push((slot, machine));
+            }
+            for reason in reasons {
+                *refusals.entry(reason).or_default() += 1;
+            }
+        }
+        let machines: Vec<&Machine> = self.present().map(|(_, machine)| machine).collect();
+        let scored = score::score(&self.profile, &machines, &feasible, demand);
+        let mut candidates: Vec<Candidate> = feasible
+            .iter()
+            .zip(scored)
+            .map(|(&(slot, machine), scored)| Candidate {
+                slot,
+                name: machine.host.name.clone(),
+                devices: scored.devices,
+                score: scored.parts.iter().map(|part| part.score * part.weight).sum(),
+                parts: scored.parts,
+            })
+            .collect();
+        // The sort is stable, so hosts of equal scores stay in the order of their slots.
+        candidates.sort_by_key(|candidate| -candidate.score);
+        Verdict { hosts: machines.len(), refusals, candidates }
+    }
+
+    /// Whether the host in the slot is feasible for the pod.
+    pub(crate) fn admits(&self, demand: &Demand, slot: usize) -> bool {
+        let machine = self.machine(slot);
+        machine.is_some_and(|machine| filter::refusals(&self.profile.filters, machine, demand).is_empty())
+    }
+
+    /// Whether some host would take the pod if nothing ran there.
+    pub(crate) fn fits_when_idle(&self, demand: &Demand) -> bool {
+        let mut hosts = self.present().map(|(_, machine)| Machine::new(machine.host.clone()));
+        hosts.any(|idle| filter::refusals(&self.profile.filters, &idle, demand).is_empty())
+    }
+
+    /// Starts the pod on a host with these devices, if they fit there now.
+    pub(crate) fn place(&mut self, demand: &Rc<Demand>, slot: usize, devices: u64) -> Option<PodId> {
+        let machine = self.machines.get_mut(slot)?.as_mut()?;
+        if !filter::fits_now(machine, demand, devices) {
+            return None;
+        }
+        self.placed += 1;
+        machine.start(self.placed, Rc::clone(demand), devices);
+        Some(self.placed)
+    }
+
+    /// Ends a pod; false when its host has been removed, and the pod with it.
+    pub(crate) fn release(&mut self, pod: PodId) -> bool {
+        self.machines.iter_mut().flatten().any(|machine| machine.stop(pod))
+    }
+
+    /// The devices that the pod would get on this host, whether or not anything else fits.
+    pub(crate) fn devices(&self, demand: &Demand, slot: usize) -> Option<u64> {
+        device::choose(&self.profile, self.machine(slot)?, demand)
+    }
+
+    fn present(&self) -> impl Iterator<Item = (usize, &Machine)> {
+        self.machines.iter().enumerate().filter_map(|(slot, machine)| Some((slot, machine.as_ref()?)))
+    }
+
+    fn slot_of(&self, name: &str) -> Option<usize> {
+        self.present().find(|(_, machine)| machine.host.name == name).map(|(slot, _)| slot)
+    }
+}

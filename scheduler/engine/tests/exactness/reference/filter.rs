@@ -1,0 +1,135 @@
+//! Whether a host takes a pod, and in which words it refuses.
+
+use meridian_engine::{
+    Constraints, Demand, FilterPlugin, HostPort, Taint, TaintEffect, Toleration, TolerationOperator,
+};
+
+use super::machine::{Machine, quantity};
+use super::selector;
+
+/// The order in which the plugins are asked, whatever the order in the profile.
+const ORDER: [FilterPlugin; 7] = [
+    FilterPlugin::NodeUnschedulable,
+    FilterPlugin::NodeName,
+    FilterPlugin::TaintToleration,
+    FilterPlugin::NodeAffinity,
+    FilterPlugin::NodePorts,
+    FilterPlugin::NodeResourcesFit,
+    FilterPlugin::DeviceFit,
+];
+
+/// The reasons of the first filter that refuses the host; none when all let it pass.
+pub(crate) fn refusals(filters: &[FilterPlugin], machine: &Machine, demand: &Demand) -> Vec<String> {
+    ORDER
+        .into_iter()
+        .filter(|plugin| filters.contains(plugin))
+        .map(|plugin| ask(plugin, machine, demand))
+        .find(|reasons| !reasons.is_empty())
+        .unwrap_or_default()
+}
+
+fn ask(plugin: FilterPlugin, machine: &Machine, demand: &Demand) -> Vec<String> {
+    let constraints = &demand.constraints;
+    let only = |passes: bool, reason: &str| if passes { Vec::new() } else { vec![reason.to_owned()] };
+    match plugin {
+        FilterPlugin::NodeUnschedulable => {
+            only(!machine.host.unschedulable || bears_cordon(constraints), "node(s) were unschedulable")
+        }
+        FilterPlugin::NodeName => only(
+            constraints.node_name.as_ref().is_none_or(|name| *name == machine.host.name),
+            "node(s) didn't match the requested node name",
+        ),
+        FilterPlugin::TaintToleration => untolerated(machine, constraints),
+        FilterPlugin::NodeAffinity => only(
+            selector::requirements_hold(constraints, &machine.host),
+            "node(s) didn't match Pod's node affinity/selector",
+        ),
+        FilterPlugin::NodePorts => {
+            only(ports_free(machine, demand), "node(s) didn't have free ports for the requested pod ports")
+        }
+        FilterPlugin::NodeResourcesFit => missing_resources(machine, demand),
+        FilterPlugin::DeviceFit => missing_devices(machine, demand),
+    }
+}
+
+/// Whether what changes with the load allows the pod to start here with these devices.
+pub(crate) fn fits_now(machine: &Machine, demand: &Demand, devices: u64) -> bool {
+    let (wanted, share) = demand.devices.as_ref().map_or((0, 0), |wanted| (wanted.count, wanted.milli));
+    let free = machine.free_devices();
+    let all_fit = (0..64)
+        .filter(|number| devices & (1 << number) != 0)
+        .all(|number: usize| free.get(number).is_some_and(|free| *free >= i64::from(share)));
+    ports_free(machine, demand)
+        && missing_resources(machine, demand).is_empty()
+        && devices.count_ones() == wanted
+        && all_fit
+}
+
+/// Whether a toleration matches a taint. An empty key, effect `None` and `Exists` match every key, effect and value.
+pub(crate) fn matches(toleration: &Toleration, taint: &Taint) -> bool {
+    let key = toleration.key.is_empty() || toleration.key == taint.key;
+    let effect = toleration.effect.is_none() || toleration.effect == Some(taint.effect);
+    let value = match &toleration.operator {
+        TolerationOperator::Exists => true,
+        TolerationOperator::Equal(value) => *value == taint.value,
+    };
+    key && effect && value
+}
+
+fn bears_cordon(constraints: &Constraints) -> bool {
+    let cordon = Taint {
+        key: "node.kubernetes.io/unschedulable".to_owned(),
+        value: String::new(),
+        effect: TaintEffect::NoSchedule,
+    };
+    constraints.tolerations.iter().any(|toleration| matches(toleration, &cordon))
+}
+
+fn untolerated(machine: &Machine, constraints: &Constraints) -> Vec<String> {
+    let refusing = machine.host.taints.iter().find(|taint| {
+        taint.effect != TaintEffect::PreferNoSchedule
+            && !constraints.tolerations.iter().any(|toleration| matches(toleration, taint))
+    });
+    refusing
+        .map(|taint| format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value))
+        .into_iter()
+        .collect()
+}
+
+/// Ports conflict with those of other pods; that the ports of one pod conflict is its own affair.
+fn ports_free(machine: &Machine, demand: &Demand) -> bool {
+    let taken = || machine.pods.iter().flat_map(|pod| &pod.demand.ports);
+    demand.ports.iter().all(|wanted| taken().all(|taken| !collide(wanted, taken)))
+}
+
+fn collide(one: &HostPort, other: &HostPort) -> bool {
+    let every_address = |port: &HostPort| port.ip.is_empty() || port.ip == "0.0.0.0";
+    let same_address = every_address(one) || every_address(other) || one.ip == other.ip;
+    one.protocol == other.protocol && one.port == other.port && same_address
+}
+
+fn missing_resources(machine: &Machine, demand: &Demand) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if machine.pods.len() as i64 + 1 > machine.host.pods {
+        reasons.push("Too many pods".to_owned());
+    }
+    let extended = demand.requests.extended.keys().map(String::as_str);
+    for resource in ["cpu", "memory", "ephemeral-storage"].into_iter().chain(extended) {
+        let request = quantity(&demand.requests, resource);
+        if request > 0 && request > machine.free(resource) {
+            reasons.push(format!("Insufficient {resource}"));
+        }
+    }
+    reasons
+}
+
+fn missing_devices(machine: &Machine, demand: &Demand) -> Vec<String> {
+    let Some(wanted) = &demand.devices else { return Vec::new() };
+    let acceptable =
+        wanted.models.is_empty() || machine.model.as_ref().is_some_and(|model| wanted.models.contains(model));
+    if !acceptable {
+        return vec!["node(s) didn't have an acceptable device model".to_owned()];
+    }
+    let fitting = machine.free_devices().iter().filter(|free| **free >= i64::from(wanted.milli)).count();
+    if fitting < wanted.count as usize { vec!["Insufficient devices".to_owned()] } else { Vec::new() }
+}

@@ -1,0 +1,69 @@
+//! Devices: shared and whole ones, models, and the measure of fragmentation.
+
+use meridian_engine::{Profile, ScorePlugin, TypicalPod};
+
+use super::{Story, device_pod, host, with_devices};
+
+#[test]
+fn shares_gather_on_the_fullest_device_that_fits() {
+    let mut story = Story::new(Profile::meridian(), &[with_devices(host("a", 16), "A10", 2)]);
+    let mut got = |milli| story.schedule_devices(&device_pod(1, milli, &[]));
+    assert_eq!(got(600), Some(0b01));
+    assert_eq!(got(500), Some(0b10), "device 0 has too little left");
+    assert_eq!(got(300), Some(0b01), "400 left there, 500 on the other");
+    assert_eq!(got(300), Some(0b10));
+    assert_eq!(got(300), None, "300 are free in all, but on no one device");
+}
+
+#[test]
+fn whole_devices_are_given_from_the_lowest_number() {
+    let mut story = Story::new(Profile::meridian(), &[with_devices(host("a", 16), "A10", 4)]);
+    let mut got = |count, milli| story.schedule_devices(&device_pod(count, milli, &[]));
+    assert_eq!(got(1, 1), Some(0b0001));
+    assert_eq!(got(2, 1000), Some(0b0110), "device 0 is not whole any more");
+    assert_eq!(got(2, 500), Some(0b1001), "distinct devices, wherever there is enough");
+    assert_eq!(got(1, 1000), None);
+}
+
+#[test]
+fn models_are_a_constraint_and_devices_a_resource() {
+    let hosts =
+        [with_devices(host("a", 16), "A10", 1), with_devices(host("g", 16), "G2", 1), host("none", 16)];
+    let mut story = Story::new(Profile::meridian(), &hosts);
+    assert_eq!(story.ranking(&device_pod(1, 500, &["G2", "V100M32"])), ["g"]);
+    assert_eq!(
+        story.explain(&device_pod(2, 1000, &["G2"])),
+        "0/3 nodes are available: 1 Insufficient devices, 2 node(s) didn't have an acceptable device model."
+    );
+    assert_eq!(story.explain(&device_pod(2, 1000, &[])), "0/3 nodes are available: 3 Insufficient devices.");
+}
+
+#[test]
+fn fragmentation_is_kept_where_it_is() {
+    // Typical pods want whole devices: a share of a device that is broken already costs them nothing.
+    let typical = vec![TypicalPod {
+        cpu_milli: 1000,
+        device_count: 1,
+        device_milli: 1000,
+        models: Vec::new(),
+        share: 1.0,
+    }];
+    let profile = Profile::with_score("fragmentation", ScorePlugin::GpuFragmentation { typical });
+    let hosts = [with_devices(host("a", 16), "A10", 2), with_devices(host("b", 16), "A10", 2)];
+    let mut story = Story::new(profile, &hosts);
+    assert_eq!(story.schedule_devices(&device_pod(1, 700, &[])), Some(0b01));
+    assert_eq!(story.schedule(&device_pod(1, 300, &[])).as_deref(), Some("a"));
+    assert_eq!(story.schedule_devices(&device_pod(1, 1000, &[])), Some(0b10), "device 0 of a is full");
+}
+
+#[test]
+fn a_host_that_loses_devices_keeps_what_they_run() {
+    let whole = device_pod(1, 1000, &[]);
+    let mut story = Story::new(Profile::meridian(), &[with_devices(host("a", 16), "A10", 3)]);
+    assert_eq!(story.schedule_devices(&device_pod(2, 1000, &[])), Some(0b011));
+    assert!(story.update(&with_devices(host("a", 16), "A10", 1)));
+    assert_eq!(story.schedule_devices(&whole), None, "device 1 is gone and in use, device 2 is gone");
+    assert!(!story.update(&with_devices(host("a", 16), "G2", 3)), "the model is in use");
+    assert!(story.update(&with_devices(host("a", 16), "A10", 4)));
+    assert_eq!(story.schedule_devices(&whole), Some(0b0100), "device 1 is back and still in use");
+}
