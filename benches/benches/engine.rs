@@ -18,7 +18,7 @@ fn known_class(criterion: &mut Criterion) {
         criterion.bench_function(&format!("known class, 5000 hosts, {}", profile.name()), |bencher| {
             bencher.iter(|| {
                 let placement = scheduler.schedule(black_box(class)).unwrap();
-                scheduler.release(&placement).unwrap();
+                scheduler.release(placement).unwrap();
             });
         });
     }

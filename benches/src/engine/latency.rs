@@ -32,7 +32,7 @@ pub(crate) fn latency(parameters: &Parameters, clock: Clock) -> Result<Figure, B
     for _ in 0..pods {
         // Between two pods a pod stops somewhere, so that the index has something to catch up with.
         let stopping = running.swap_remove(random.random_range(0..running.len()));
-        scheduler.release(&stopping).map_err(|error| BenchError::Setup(error.to_string()))?;
+        scheduler.release(stopping).map_err(|error| BenchError::Setup(error.to_string()))?;
         let mut demand = draw_shape(&mut random).demand();
         demand.requests.memory += random.random_range(1..1 << 27);
         let before = clock();

@@ -23,7 +23,8 @@ pub(crate) fn mixed(parameters: &Parameters, clock: Clock) -> Result<Figure, Ben
     }
     let zipf = Zipf::new(f64::from(number), 1.0).map_err(|error| BenchError::Setup(error.to_string()))?;
     let mut draw = |random: &mut dyn rand::Rng| classes[zipf.sample(random) as usize - 1];
-    let mut placements = filled_cell(&mut scheduler, &mut random, &mut draw);
+    let mut placements: Vec<_> =
+        filled_cell(&mut scheduler, &mut random, &mut draw).into_iter().map(Some).collect();
     let start = placements.len();
     let arrivals = |random: &mut ChaCha8Rng, pods: u32| -> Vec<(usize, _)> {
         (0..pods).map(|_| (random.random_range(0..start), draw(random).0)).collect()
@@ -34,12 +35,10 @@ pub(crate) fn mixed(parameters: &Parameters, clock: Clock) -> Result<Figure, Ben
     let mut failed = 0_u64;
     let mut run = |arrivals: Vec<(usize, _)>| {
         for (departing, class) in arrivals {
-            let departed = scheduler.release(&placements[departing]);
-            debug_assert!(departed.is_ok());
-            match scheduler.schedule(class) {
-                Some(placement) => placements[departing] = placement,
-                None => failed += 1,
-            }
+            let departed = placements[departing].take().map(|placement| scheduler.release(placement));
+            debug_assert!(departed.is_none_or(|released| released.is_ok()));
+            placements[departing] = scheduler.schedule(class);
+            failed += u64::from(placements[departing].is_none());
         }
     };
     run(warm);

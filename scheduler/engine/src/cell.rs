@@ -284,7 +284,7 @@ impl Cell {
     }
 
     /// Gives back what a placement took.
-    pub(crate) fn release(&mut self, placement: &Placement) -> Result<(), ReleaseError> {
+    pub(crate) fn release(&mut self, placement: Placement) -> Result<(), ReleaseError> {
         if self.record(placement.host()).is_none() {
             return Err(ReleaseError::Gone);
         }

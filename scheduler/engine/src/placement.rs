@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::ask::Ask;
 use crate::cell::HostId;
 
-/// A pod's hold on a host. Give it to [`Scheduler::release`](crate::Scheduler::release) when the pod has stopped.
-#[derive(Clone, Debug)]
+/// A pod's hold on a host. Give it to [`Scheduler::release`](crate::Scheduler::release) when the pod has stopped; there
+/// is one value for each hold, so nothing can be given back twice.
+#[derive(Debug)]
 #[must_use = "a placement holds resources until it is released"]
 pub struct Placement {
     host: HostId,

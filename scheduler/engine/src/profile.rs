@@ -209,6 +209,9 @@ pub enum ProfileError {
     },
 }
 
+/// Points are at most 100, in 1/4096, and totals are 32 bits wide.
+const MAX_TOTAL_WEIGHT: i64 = 5_000;
+
 fn weights(names: &[&str]) -> Vec<ResourceWeight> {
     names.iter().map(|name| ResourceWeight { resource: (*name).to_owned(), weight: 1 }).collect()
 }
@@ -264,8 +267,19 @@ impl Profile {
                 return Err(ProfileError::MissingFilter { profile: profile(), filter: filter.name() });
             }
         }
+        let mut total = 0;
         for (position, score) in self.scores.iter().enumerate() {
             let plugin = score.plugin.name();
+            total += score.weight.min(MAX_TOTAL_WEIGHT + 1);
+            if total > MAX_TOTAL_WEIGHT {
+                return Err(ProfileError::OutOfRange {
+                    profile: profile(),
+                    plugin,
+                    field: "sum of weights up to here",
+                    value: total,
+                    want: "at most 5000",
+                });
+            }
             if !(1..=1_000).contains(&score.weight) {
                 return Err(ProfileError::OutOfRange {
                     profile: profile(),

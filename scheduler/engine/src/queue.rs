@@ -202,8 +202,9 @@ mod tests {
         queue.host_changed(other, &mut scheduler);
         assert_eq!(queue.parked().collect::<Vec<_>>(), [large]);
         let freed = placements.remove(0);
-        scheduler.release(&freed).unwrap();
-        queue.host_changed(freed.host(), &mut scheduler);
+        let host = freed.host();
+        scheduler.release(freed).unwrap();
+        queue.host_changed(host, &mut scheduler);
         assert_eq!(pods(&mut queue), [9, 8, 7]);
     }
 

@@ -40,7 +40,7 @@ pub struct Choice {
 /// let placement = scheduler.schedule(class).expect("there is room");
 /// assert!(scheduler.schedule(class).is_none());
 /// assert_eq!(scheduler.explain(class).expect("known").to_string(), "0/1 nodes are available: 1 Insufficient cpu.");
-/// scheduler.release(&placement)?;
+/// scheduler.release(placement)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Scheduler {
@@ -154,8 +154,8 @@ impl Scheduler {
         self.cell.place(ask, host, devices)
     }
 
-    /// Gives back what a placement holds.
-    pub fn release(&mut self, placement: &Placement) -> Result<(), ReleaseError> {
+    /// Gives back what a placement holds. One whose host has been removed holds nothing any more.
+    pub fn release(&mut self, placement: Placement) -> Result<(), ReleaseError> {
         self.cell.release(placement)
     }
 

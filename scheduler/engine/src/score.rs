@@ -92,7 +92,9 @@ pub(crate) fn unit(arithmetic: Arithmetic) -> i32 {
     }
 }
 
-/// Points in our own arithmetic, rounded down.
+/// Points in our own arithmetic, rounded towards zero, from -100 to 100: below zero where scoring counts more than
+/// there is.
+#[inline]
 fn fixed(points: f32) -> i32 {
-    (points * UNIT as f32) as i32
+    (points.clamp(-100.0, 100.0) * UNIT as f32) as i32
 }

@@ -222,13 +222,14 @@ impl<'a> Simulation<'a> {
         let Some(pod) = self.pods.get_mut(id as usize).and_then(Option::take) else { return };
         self.unused.push(id);
         let Some((placement, since_ms)) = pod.running else { return };
-        let released = self.scheduler.release(&placement);
+        let host = placement.host();
+        let released = self.scheduler.release(placement);
         debug_assert!(released.is_ok(), "hosts stay for the whole simulation");
         self.recorder.stopped(&pod.quantities);
         self.recorder.ran(pod.tenant, &pod.quantities, self.now_ms - since_ms);
         self.running -= 1;
         self.summary.pods_completed += 1;
-        self.queue.host_changed(placement.host(), &mut self.scheduler);
+        self.queue.host_changed(host, &mut self.scheduler);
         self.place_waiting();
     }
 
@@ -313,13 +314,9 @@ impl<'a> Simulation<'a> {
 
     fn finish(mut self, elapsed: u64) -> Result<(SimulationReport, Option<Story>), SimulationError> {
         self.recorder.sample(self.now_ms, &self.scheduler, self.running, self.queue.len() as u64);
-        let placements: Vec<Placement> = self
-            .pods
-            .iter()
-            .flatten()
-            .filter_map(|pod| pod.running.as_ref().map(|(placement, _)| placement.clone()))
-            .collect();
-        self.summary.invariant_violations = check(self.scheduler.cell(), &placements).len() as u64;
+        let placements =
+            self.pods.iter().flatten().filter_map(|pod| pod.running.as_ref().map(|(placement, _)| placement));
+        self.summary.invariant_violations = check(self.scheduler.cell(), placements).len() as u64;
         for pod in self.pods.iter().flatten() {
             if let Some((_, since_ms)) = pod.running {
                 self.recorder.ran(pod.tenant, &pod.quantities, self.now_ms.saturating_sub(since_ms));

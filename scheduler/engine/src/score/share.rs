@@ -22,7 +22,8 @@ pub(super) fn weighted(resources: &[ResourceWeight], cell: &Cell) -> Vec<Weighte
         .collect()
 }
 
-/// The share of a resource in use on each host of a block once the class is placed there, at most 1.
+/// The share of a resource in use on each host of a block once the class is placed there. Scoring may count more than
+/// there is, so it may be above 1.
 pub(super) fn after(view: &View<'_>, resource: ResourceId, block: usize) -> [f32; BLOCK] {
     let request = view.ask.scoring_request(resource) as f32;
     let mut after = [1.0; BLOCK];
@@ -30,7 +31,7 @@ pub(super) fn after(view: &View<'_>, resource: ResourceId, block: usize) -> [f32
         let load = crate::cell::block_of(&share.load, block);
         let inverse = crate::cell::block_of(&share.inverse, block);
         for lane in 0..BLOCK {
-            after[lane] = (load[lane] + request * inverse[lane]).min(1.0);
+            after[lane] = load[lane] + request * inverse[lane];
         }
     } else {
         for (lane, after) in after.iter_mut().enumerate() {
@@ -39,7 +40,7 @@ pub(super) fn after(view: &View<'_>, resource: ResourceId, block: usize) -> [f32
                 view.cell.columns.requested(resource, slot),
                 view.cell.columns.allocatable(resource, slot),
             );
-            *after = (load + request * inverse).min(1.0);
+            *after = load + request * inverse;
         }
     }
     after

@@ -188,7 +188,7 @@ impl Pair {
 
     /// Ends a pod; false when its host was removed meanwhile.
     pub(crate) fn release(&mut self, running: Running) -> Result<bool> {
-        let released = self.scheduler.release(&running.placement);
+        let released = self.scheduler.release(running.placement);
         let expected = self.reference.release(running.pod);
         if released.is_ok() != expected {
             return mismatch!(

@@ -33,7 +33,7 @@ fn shares(resources: &[ResourceWeight], machine: &Machine, demand: &Demand) -> V
         }
         let used = (machine.scored(name) as f64 / allocatable as f64) as f32;
         let inverse = (1.0 / allocatable as f64) as f32;
-        (used + scored_quantity(demand, name) as f32 * inverse).min(1.0)
+        used + scored_quantity(demand, name) as f32 * inverse
     };
     resources.iter().map(|entry| share(&entry.resource)).collect()
 }
