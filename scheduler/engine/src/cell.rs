@@ -7,6 +7,7 @@
 mod column;
 mod device;
 mod journal;
+mod kind;
 mod label;
 mod port;
 mod record;
@@ -22,6 +23,7 @@ use rustc_hash::FxHashMap;
 pub(crate) use self::column::{Columns, block_of, shares};
 pub(crate) use self::device::{DeviceSet, DeviceTable};
 pub(crate) use self::journal::Journal;
+pub(crate) use self::kind::Kinds;
 pub(crate) use self::label::LabelIndex;
 pub(crate) use self::port::PortTable;
 pub(crate) use self::record::Record;
@@ -61,6 +63,7 @@ pub struct Cell {
     pub(crate) ports: PortTable,
     pub(crate) devices: DeviceTable,
     pub(crate) journal: Journal,
+    pub(crate) kinds: Kinds,
     generations: Vec<u32>,
     by_name: FxHashMap<Arc<str>, u32>,
     free_slots: BinaryHeap<Reverse<u32>>,
@@ -114,6 +117,7 @@ impl Cell {
             ports: PortTable::default(),
             devices: DeviceTable::default(),
             journal: Journal::default(),
+            kinds: Kinds::default(),
             generations: Vec::new(),
             by_name: FxHashMap::default(),
             free_slots: BinaryHeap::new(),
@@ -194,8 +198,7 @@ impl Cell {
         self.columns.open(slot);
         self.records[slot] = Some(Record { name, labels: Vec::new(), taints: Vec::new() });
         self.devices.set(slot, host.devices.as_ref());
-        insert(&mut self.largest_cpu, host.allocatable.cpu_milli);
-        insert(&mut self.largest_devices, device_milli(host));
+        self.count(slot, host);
         self.describe(slot, host);
         Ok(self.id(slot))
     }
@@ -222,11 +225,9 @@ impl Cell {
             self.devices.check(slot, host)?;
             self.intern_resources(host)?;
         }
-        remove(&mut self.largest_cpu, self.columns.allocatable(ResourceId::CPU, slot));
-        remove(&mut self.largest_devices, self.devices.capacity_milli(slot));
+        self.discount(slot);
         self.devices.set(slot, host.devices.as_ref());
-        insert(&mut self.largest_cpu, host.allocatable.cpu_milli);
-        insert(&mut self.largest_devices, device_milli(host));
+        self.count(slot, host);
         self.describe(slot, host);
         Ok(())
     }
@@ -236,8 +237,7 @@ impl Cell {
         self.record(id).ok_or(HostError::Gone)?;
         let slot = id.index();
         self.undescribe(slot);
-        remove(&mut self.largest_cpu, self.columns.allocatable(ResourceId::CPU, slot));
-        remove(&mut self.largest_devices, self.devices.capacity_milli(slot));
+        self.discount(slot);
         if let Some(record) = self.records[slot].take() {
             self.by_name.remove(&record.name);
         }
@@ -349,6 +349,20 @@ impl Cell {
         }
     }
 
+    /// Counts a host in what is known of the cell as a whole.
+    fn count(&mut self, slot: usize, host: &Host) {
+        insert(&mut self.largest_cpu, host.allocatable.cpu_milli);
+        insert(&mut self.largest_devices, device_milli(host));
+        self.kinds.add(slot, host.allocatable.cpu_milli, host.allocatable.memory);
+    }
+
+    /// Takes back what [`count`](Self::count) did for the host that is in a slot.
+    fn discount(&mut self, slot: usize) {
+        remove(&mut self.largest_cpu, self.columns.allocatable(ResourceId::CPU, slot));
+        remove(&mut self.largest_devices, self.devices.capacity_milli(slot));
+        self.kinds.remove(slot);
+    }
+
     fn push_slot(&mut self) -> usize {
         let slot = self.records.len();
         self.records.push(None);
@@ -357,6 +371,7 @@ impl Cell {
             self.alive.push(0);
             self.cordoned.push(0);
             self.columns.push_block();
+            self.kinds.push_block();
             self.journal.push_block();
         }
         slot

@@ -29,6 +29,8 @@ pub(crate) struct Class {
     /// Made at the second decision: many classes come once.
     pub(crate) index: Option<Box<Index>>,
     pub(crate) decided: bool,
+    /// Blocks that a search by bounds evaluated lately, a running mean.
+    pub(crate) searched: f32,
     /// The tick of the last decision.
     pub(crate) used: u64,
 }
@@ -69,6 +71,7 @@ impl ClassTable {
             demand: Arc::clone(&demand),
             index: None,
             decided: false,
+            searched: 0.0,
             used: 0,
         };
         let id = match self.unused.pop() {

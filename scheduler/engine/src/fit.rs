@@ -5,6 +5,7 @@
 
 use crate::ask::Ask;
 use crate::cell::Cell;
+use crate::kernel;
 
 /// Whether `request` fits into `free`. A request of zero always does; it is never asked about.
 pub(crate) fn admits(free: i64, request: i64) -> bool {
@@ -21,7 +22,7 @@ pub(crate) fn fitting(cell: &Cell, ask: &Ask, block: usize, mut mask: u64) -> u6
         if admits(least, *request) {
             continue;
         }
-        mask &= admitting(cell.columns.free_block(*resource, block), *request);
+        mask &= kernel::admitting(cell.columns.free_block(*resource, block), *request);
         if mask == 0 {
             return 0;
         }
@@ -34,12 +35,4 @@ pub(crate) fn available(cell: &Cell, ask: &Ask, block: usize, mask: u64) -> u64 
     let mask = fitting(cell, ask, block, mask);
     let mask = cell.ports.admitting(block, mask, &ask.ports);
     cell.devices.admitting(block, mask, ask.devices.as_ref())
-}
-
-fn admitting(free: &[i64; 64], request: i64) -> u64 {
-    let mut mask = 0;
-    for (bit, free) in free.iter().enumerate() {
-        mask |= u64::from(admits(*free, request)) << bit;
-    }
-    mask
 }

@@ -102,6 +102,12 @@ impl Index {
             + self.extremes.as_ref().map_or(0, |extremes| extremes.len() * size_of::<Extremes>())
     }
 
+    /// How many blocks have to be rescored, at the most, to catch up.
+    pub(crate) fn behind(&self, context: &Context<'_>) -> usize {
+        let changes = context.cell.journal.version() - self.version;
+        usize::try_from(changes).unwrap_or(usize::MAX).min(context.cell.blocks())
+    }
+
     /// Catches up with the cell and names the best host.
     pub(crate) fn best(&mut self, context: &Context<'_>) -> Option<Best> {
         if context.normalises() != self.extremes.is_some() || scale(context) != self.basis.scale {

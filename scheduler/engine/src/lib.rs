@@ -9,6 +9,7 @@
 //! drive it (scheduler replicas, the ledger, agents, the simulator) translate at their border.
 
 mod ask;
+mod bound;
 mod cell;
 mod checker;
 mod class;
@@ -18,6 +19,8 @@ mod explain;
 mod fit;
 mod host;
 mod index;
+mod kernel;
+mod linear;
 mod mask;
 mod placement;
 mod plugins;
@@ -43,4 +46,4 @@ pub use self::profile::{
 };
 pub use self::queue::{Queue, Waiting};
 pub use self::resource::{MAX_QUANTITY, MAX_RESOURCES, ResourceId, Resources};
-pub use self::scheduler::{Choice, Scheduler};
+pub use self::scheduler::{Choice, Scheduler, Search};

@@ -4,6 +4,8 @@ use crate::ask::Ask;
 use crate::cell::{BLOCK, Cell};
 use crate::constraint::ConstraintSet;
 use crate::fit;
+use crate::kernel;
+use crate::linear::Linear;
 use crate::profile::{Arithmetic, FilterPlugin, Profile, ScorePlugin};
 use crate::resource::Resources;
 use crate::score::{self, Extremes, GpuFragmentation, Points, Score, View};
@@ -14,6 +16,8 @@ pub(crate) struct Plugins {
     pub(crate) scores: Vec<WeightedPlugin>,
     /// Decides which device a sharing pod gets, where the profile minds fragmentation.
     pub(crate) fragmentation: Option<GpuFragmentation>,
+    /// The score in closed form, where it has one.
+    pub(crate) linear: Option<Linear>,
     /// Whether scores depend on the largest host of the cell.
     pub(crate) scaled: bool,
     /// Whether raw taint scores are normalised over the feasible hosts.
@@ -67,6 +71,7 @@ impl Plugins {
                 })
                 .collect(),
             fragmentation,
+            linear: Linear::of(profile, cell),
             scaled: has("BestFit"),
             normalises_taints: kubernetes && has("TaintToleration"),
             normalises_affinity: kubernetes && has("NodeAffinity"),
@@ -147,9 +152,7 @@ impl<'a> Context<'a> {
                 continue;
             }
             score.plugin.score(view, block, feasible, &mut points);
-            for lane in 0..BLOCK {
-                totals[lane] += points[lane].wrapping_mul(score.weight);
-            }
+            kernel::add_weighted(&points, score.weight, &mut totals);
         }
         totals
     }
@@ -159,12 +162,13 @@ impl<'a> Context<'a> {
         if feasible == 0 {
             return NONE;
         }
-        let totals = self.totals(view, block, feasible);
-        let mut best = NONE;
-        for (lane, total) in totals.iter().enumerate() {
-            let candidate = if feasible >> lane & 1 == 1 { key(*total, lane) } else { NONE };
-            best = best.max(candidate);
+        if let Some(linear) = &self.plugins.linear
+            && Linear::holds(self.set)
+            && let Some((total, lane)) = linear.best(self.cell, self.ask, block, feasible)
+        {
+            return key(total, lane);
         }
-        best
+        let (total, lane) = kernel::best_lane(&mut self.totals(view, block, feasible), feasible);
+        key(total, lane)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ask::DeviceAsk;
+use crate::bound::{self, Bounds};
 use crate::cell::{Cell, HostId};
 use crate::class::{ClassId, ClassTable};
 use crate::constraint::ConstraintTable;
@@ -14,6 +15,24 @@ use crate::placement::{PlaceError, Placement, ReleaseError};
 use crate::plugins::{Context, Plugins};
 use crate::profile::{Profile, ProfileError};
 use crate::score::{GpuFragmentation, first_fitting};
+
+/// How the best host is found. All ways find the same host; they differ in what they cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Search {
+    /// Whichever is expected to cost least at each decision.
+    #[default]
+    Adaptive,
+    /// By the class' index: a scan for a class that comes for the first time.
+    Index,
+    /// By bounds shared by all classes, where the profile and the class allow it.
+    Bounds,
+}
+
+/// What a search by bounds costs beside the blocks that it evaluates, in evaluations of a block.
+const SEARCH_OVERHEAD: f32 = 32.0;
+
+/// How much the last search counts in what the next is expected to cost.
+const SEARCH_MEMORY: f32 = 0.25;
 
 /// Where a pod of a class should go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +68,8 @@ pub struct Scheduler {
     plugins: Plugins,
     constraints: ConstraintTable,
     classes: ClassTable,
+    bounds: Bounds,
+    search: Search,
 }
 
 impl Scheduler {
@@ -63,12 +84,19 @@ impl Scheduler {
             plugins,
             constraints: ConstraintTable::default(),
             classes: ClassTable::default(),
+            bounds: Bounds::default(),
+            search: Search::default(),
         })
     }
 
     /// The hosts.
     pub fn cell(&self) -> &Cell {
         &self.cell
+    }
+
+    /// Settles how the best host is found, to measure or to test one way.
+    pub fn set_search(&mut self, search: Search) {
+        self.search = search;
     }
 
     /// The profile.
@@ -115,7 +143,18 @@ impl Scheduler {
         let ask = Arc::clone(&entry.ask);
         let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &ask, set };
         let mut grown = 0;
+        let behind = entry.index.as_ref().map_or(set.mask.len(), |index| index.behind(&context));
+        let by_bounds = bound::applies(&context).filter(|_| match self.search {
+            Search::Adaptive => behind as f32 > entry.searched + SEARCH_OVERHEAD,
+            Search::Bounds => true,
+            Search::Index => false,
+        });
         let best = match &mut entry.index {
+            _ if let Some(linear) = by_bounds => {
+                let (best, evaluated) = self.bounds.search(&context, linear);
+                entry.searched += (evaluated as f32 - entry.searched) * SEARCH_MEMORY;
+                best
+            }
             Some(index) => {
                 let before = index.bytes();
                 let best = index.best(&context);

@@ -17,6 +17,7 @@ pub(crate) use self::fragmentation::{GpuFragmentation, first_fitting};
 use crate::ask::Ask;
 use crate::cell::{BLOCK, Cell};
 use crate::constraint::ConstraintSet;
+use crate::kernel::fixed;
 use crate::profile::{Arithmetic, ScorePlugin};
 
 /// The most that a plugin gives, in whole points.
@@ -90,11 +91,4 @@ pub(crate) fn unit(arithmetic: Arithmetic) -> i32 {
         Arithmetic::Meridian => UNIT,
         Arithmetic::Kubernetes => 1,
     }
-}
-
-/// Points in our own arithmetic, rounded towards zero, from -100 to 100: below zero where scoring counts more than
-/// there is.
-#[inline]
-fn fixed(points: f32) -> i32 {
-    (points.clamp(-100.0, 100.0) * UNIT as f32) as i32
 }

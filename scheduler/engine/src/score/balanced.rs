@@ -4,6 +4,7 @@ use super::share::{self, Weighted};
 use super::{MAX_POINTS, Points, Score, View, fixed};
 use crate::ask::Ask;
 use crate::cell::{BLOCK, Cell};
+use crate::kernel;
 use crate::profile::{Arithmetic, ResourceWeight};
 
 pub(super) struct BalancedAllocation {
@@ -46,15 +47,16 @@ impl BalancedAllocation {
         match self.resources.as_slice() {
             [] | [_] => points.fill(fixed(100.0)),
             [one, other] => {
-                let one = share::after(view, one.resource, block);
-                let other = share::after(view, other.resource, block);
-                for lane in 0..BLOCK {
-                    points[lane] = fixed(100.0 * (1.0 - (one[lane] - other[lane]).abs() * 0.5));
-                }
+                let (mut first, mut second) = ([0.0; BLOCK], [0.0; BLOCK]);
+                share::after(view, one.resource, block, &mut first);
+                share::after(view, other.resource, block, &mut second);
+                kernel::balance(&first, &second, points);
             }
             resources => {
-                let after: Vec<[f32; BLOCK]> =
-                    resources.iter().map(|entry| share::after(view, entry.resource, block)).collect();
+                let mut after = vec![[0.0; BLOCK]; resources.len()];
+                for (entry, after) in resources.iter().zip(&mut after) {
+                    share::after(view, entry.resource, block, after);
+                }
                 let count = after.len() as f32;
                 for lane in 0..BLOCK {
                     let mean = after.iter().fold(0.0, |sum, after| sum + after[lane]) / count;

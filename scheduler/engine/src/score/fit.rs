@@ -1,8 +1,9 @@
 //! `NodeResourcesFit`: resources in use after placing, few (spread), many (pack) or along a line of the user's.
 
 use super::share::{self, Weighted};
-use super::{MAX_POINTS, Points, Score, View, fixed};
+use super::{MAX_POINTS, Points, Score, View};
 use crate::cell::{BLOCK, Cell};
+use crate::kernel;
 use crate::profile::{Arithmetic, FitStrategy, ResourceWeight, ShapePoint};
 
 /// A shape's scores go up to 10, plugins' to 100.
@@ -67,20 +68,13 @@ impl NodeResourcesFit {
     /// A block in our own arithmetic.
     fn fine(&self, view: &View<'_>, block: usize, points: &mut Points) {
         let mut sums = [0.0_f32; BLOCK];
+        let mut after = [0.0_f32; BLOCK];
         for Weighted { resource, weight } in &self.resources {
-            let after = share::after(view, *resource, block);
+            share::after(view, *resource, block, &mut after);
             let weight = *weight as f32;
             match &self.strategy {
-                FitStrategy::LeastAllocated => {
-                    for lane in 0..BLOCK {
-                        sums[lane] += (1.0 - after[lane]) * weight;
-                    }
-                }
-                FitStrategy::MostAllocated => {
-                    for lane in 0..BLOCK {
-                        sums[lane] += after[lane] * weight;
-                    }
-                }
+                FitStrategy::LeastAllocated => kernel::add_shares(&after, true, weight, &mut sums),
+                FitStrategy::MostAllocated => kernel::add_shares(&after, false, weight, &mut sums),
                 FitStrategy::RequestedToCapacityRatio(shape) => {
                     for lane in 0..BLOCK {
                         sums[lane] += fine_line(shape, after[lane] * 100.0) * weight;
@@ -92,9 +86,7 @@ impl NodeResourcesFit {
             FitStrategy::RequestedToCapacityRatio(_) => 1.0 / self.total as f32,
             _ => 100.0 / self.total as f32,
         };
-        for lane in 0..BLOCK {
-            points[lane] = fixed(sums[lane] * scale);
-        }
+        kernel::scaled(&sums, scale, points);
     }
 }
 

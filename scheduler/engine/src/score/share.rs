@@ -1,7 +1,8 @@
 //! Shares of resources in use after placing: what resource scores are made of.
 
 use super::{Points, View};
-use crate::cell::{BLOCK, Cell};
+use crate::cell::{BLOCK, Cell, block_of};
+use crate::kernel::{self, Lanes};
 use crate::profile::ResourceWeight;
 use crate::resource::ResourceId;
 
@@ -24,15 +25,11 @@ pub(super) fn weighted(resources: &[ResourceWeight], cell: &Cell) -> Vec<Weighte
 
 /// The share of a resource in use on each host of a block once the class is placed there. Scoring may count more than
 /// there is, so it may be above 1.
-pub(super) fn after(view: &View<'_>, resource: ResourceId, block: usize) -> [f32; BLOCK] {
+pub(super) fn after(view: &View<'_>, resource: ResourceId, block: usize, after: &mut [f32; BLOCK]) {
     let request = view.ask.scoring_request(resource) as f32;
-    let mut after = [1.0; BLOCK];
     if let Some(share) = view.cell.columns.share(resource) {
-        let load = crate::cell::block_of(&share.load, block);
-        let inverse = crate::cell::block_of(&share.inverse, block);
-        for lane in 0..BLOCK {
-            after[lane] = load[lane] + request * inverse[lane];
-        }
+        let (load, inverse) = (block_of(&share.load, block), block_of(&share.inverse, block));
+        kernel::after(Lanes { load, inverse, request }, after);
     } else {
         for (lane, after) in after.iter_mut().enumerate() {
             let slot = block * BLOCK + lane;
@@ -43,7 +40,6 @@ pub(super) fn after(view: &View<'_>, resource: ResourceId, block: usize) -> [f32
             *after = load + request * inverse;
         }
     }
-    after
 }
 
 /// Whether kube-scheduler leaves a resource out for this class: an extended one that the pod does not ask for.

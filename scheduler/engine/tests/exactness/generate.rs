@@ -10,7 +10,7 @@ mod step;
 
 use std::ops::RangeInclusive;
 
-use meridian_engine::Demand;
+use meridian_engine::{Demand, Search};
 
 use crate::reference::Reference;
 use crate::scenario::Scenario;
@@ -35,6 +35,8 @@ pub(crate) fn scenario(seed: u64, size: &Size) -> Scenario {
     let hosts: Vec<_> =
         (0..random.within(size.hosts.clone())).map(|number| shapes.host(&mut random, number)).collect();
     let profile = profile::draw(&mut random);
+    // However the best host is looked for, it is the same host.
+    let search = *random.pick(&[Search::Adaptive, Search::Index, Search::Bounds]);
     let mut sample = Reference::new(profile.clone());
     for host in hosts.iter().take(40) {
         sample.add(host.clone()).expect("names are distinct");
@@ -47,7 +49,7 @@ pub(crate) fn scenario(seed: u64, size: &Size) -> Scenario {
         }
     }
     let steps = step::draw(&mut random, size, &shapes, &hosts, demands.len());
-    Scenario { profile, hosts, demands, steps }
+    Scenario { profile, search, hosts, demands, steps }
 }
 
 /// Mostly one that some host takes while it is empty, for one that no host ever takes tries little.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use meridian_engine::{
-    Choice, ClassId, Demand, Host, HostError, HostId, Placement, Profile, Scheduler, Violation, check,
+    Choice, ClassId, Demand, Host, HostError, HostId, Placement, Profile, Scheduler, Search, Violation, check,
 };
 
 use crate::reference::{Candidate, PodId, Reference, Refused, Verdict};
@@ -48,9 +48,12 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    pub(crate) fn new(profile: Profile) -> Result<Self> {
+    pub(crate) fn new(profile: Profile, search: Search) -> Result<Self> {
         match Scheduler::new(profile.clone()) {
-            Ok(scheduler) => Ok(Pair { scheduler, reference: Reference::new(profile), classes: Vec::new() }),
+            Ok(mut scheduler) => {
+                scheduler.set_search(search);
+                Ok(Pair { scheduler, reference: Reference::new(profile), classes: Vec::new() })
+            }
             Err(error) => mismatch!("the profile is refused: {error}"),
         }
     }

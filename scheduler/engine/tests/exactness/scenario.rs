@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use meridian_engine::{Demand, Devices, Host, Profile, Resources, Taint};
+use meridian_engine::{Demand, Devices, Host, Profile, Resources, Search, Taint};
 
 use crate::pair::{Both, Mismatch, Pair, Result, Running};
 
@@ -11,6 +11,7 @@ use crate::pair::{Both, Mismatch, Pair, Result, Running};
 #[derive(Clone)]
 pub(crate) struct Scenario {
     pub(crate) profile: Profile,
+    pub(crate) search: Search,
     /// Present from the start.
     pub(crate) hosts: Vec<Host>,
     /// What pods ask for; steps name classes by their place here.
@@ -73,7 +74,11 @@ impl Change {
 impl Scenario {
     /// Runs all steps on both schedulers, and at the end empties the cell and asks every class once more.
     pub(crate) fn run(&self) -> Result<()> {
-        let mut run = Run { pair: Pair::new(self.profile.clone())?, hosts: Vec::new(), running: Vec::new() };
+        let mut run = Run {
+            pair: Pair::new(self.profile.clone(), self.search)?,
+            hosts: Vec::new(),
+            running: Vec::new(),
+        };
         for host in &self.hosts {
             run.add(host)?;
         }
@@ -192,7 +197,7 @@ fn hash(name: &str) -> u64 {
 /// One line an item, for the record of a failure.
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:?}", self.profile)?;
+        writeln!(f, "{:?}, {:?}", self.profile, self.search)?;
         self.hosts.iter().try_for_each(|host| writeln!(f, "{host:?}"))?;
         for (number, demand) in self.demands.iter().enumerate() {
             if *demand == Demand::default() {

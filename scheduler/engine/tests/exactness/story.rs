@@ -10,8 +10,8 @@ mod tie;
 use std::collections::BTreeMap;
 
 use meridian_engine::{
-    Demand, DeviceDemand, Devices, Host, Profile, Resources, ScoringRequests, Taint, TaintEffect, Toleration,
-    TolerationOperator,
+    Demand, DeviceDemand, Devices, Host, Profile, Resources, ScoringRequests, Search, Taint, TaintEffect,
+    Toleration, TolerationOperator,
 };
 
 use crate::pair::{Both, Pair, Running};
@@ -24,7 +24,7 @@ struct Story {
 
 impl Story {
     fn new(profile: Profile, hosts: &[Host]) -> Self {
-        let pair = Pair::new(profile).expect("the profile is valid");
+        let pair = Pair::new(profile, Search::Adaptive).expect("the profile is valid");
         let mut story = Story { pair, hosts: BTreeMap::new() };
         hosts.iter().for_each(|host| story.add(host));
         story

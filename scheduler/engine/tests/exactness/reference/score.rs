@@ -76,7 +76,8 @@ fn score_by(
         (plugin, Arithmetic::Kubernetes) => kubernetes::score(plugin, hosts(), demand),
         (plugin, Arithmetic::Meridian) => hosts()
             .map(|machine| {
-                (meridian::points(plugin, machine, demand).clamp(-100.0, 100.0) * 4096.0) as i32 as i64
+                (meridian::points(plugin, machine, demand).clamp(-100.0, 100.0) * 4096.0).round_ties_even()
+                    as i64
             })
             .collect(),
     }

@@ -1,0 +1,207 @@
+//! Inner loops over the 64 hosts of a block.
+//!
+//! Each is compiled for the plain instruction set and for wide vectors, and the processor at hand chooses, so that one
+//! binary runs everywhere. Results do not depend on the choice: no step is fused or reordered.
+
+#![allow(
+    clippy::needless_range_loop,
+    clippy::manual_clamp,
+    reason = "loops over lanes, and bounds without a panic on the way, are what compilers turn into vectors"
+)]
+
+use multiversion::multiversion;
+
+use crate::bound::{Cost, MOST_LOAD};
+use crate::cell::BLOCK;
+use crate::linear::Linear;
+
+/// A resource over a block: the share in use, the share of one unit, and how many units the class counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes<'a> {
+    pub(crate) load: &'a [f32; BLOCK],
+    pub(crate) inverse: &'a [f32; BLOCK],
+    pub(crate) request: f32,
+}
+
+/// Points from -100 to 100 in 1/4096, rounded to the nearest, ties to even. Below zero where scoring counts more than
+/// there is.
+///
+/// Adding 1.5 * 2^23 leaves the rounded value in the low bits of the sum, as that is where the unit is the last place. A
+/// cast would do the same, but its saturation keeps compilers from using vectors.
+#[inline(always)]
+pub(crate) fn fixed(points: f32) -> i32 {
+    const SHIFT: f32 = 12_582_912.0;
+    let shifted = points.max(-100.0).min(100.0) * crate::score::UNIT as f32 + SHIFT;
+    (shifted.to_bits() as i32).wrapping_sub(SHIFT.to_bits() as i32)
+}
+
+/// The hosts with at least `request` free, as a mask.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2", "x86_64+avx512f+avx512vl+avx512dq+avx512bw"))]
+pub(crate) fn admitting(free: &[i64; BLOCK], request: i64) -> u64 {
+    let mut mask = 0;
+    for (bit, free) in free.iter().enumerate() {
+        mask |= u64::from(request <= *free) << bit;
+    }
+    mask
+}
+
+/// The share of a resource in use once the class is placed.
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+pub(crate) fn after(lanes: Lanes<'_>, after: &mut [f32; BLOCK]) {
+    for lane in 0..BLOCK {
+        after[lane] = lanes.load[lane] + lanes.request * lanes.inverse[lane];
+    }
+}
+
+/// Adds `weight * (start + slope * share)` to each lane's sum; `slope` is 1 or -1.
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+pub(crate) fn add_shares(after: &[f32; BLOCK], free: bool, weight: f32, sums: &mut [f32; BLOCK]) {
+    if free {
+        for lane in 0..BLOCK {
+            sums[lane] += (1.0 - after[lane]) * weight;
+        }
+    } else {
+        for lane in 0..BLOCK {
+            sums[lane] += after[lane] * weight;
+        }
+    }
+}
+
+/// Points of `sums * scale`.
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+pub(crate) fn scaled(sums: &[f32; BLOCK], scale: f32, points: &mut [i32; BLOCK]) {
+    for lane in 0..BLOCK {
+        points[lane] = fixed(sums[lane] * scale);
+    }
+}
+
+/// Points for how near two shares are to each other.
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+pub(crate) fn balance(one: &[f32; BLOCK], other: &[f32; BLOCK], points: &mut [i32; BLOCK]) {
+    for lane in 0..BLOCK {
+        points[lane] = fixed(100.0 * (1.0 - (one[lane] - other[lane]).abs() * 0.5));
+    }
+}
+
+/// Adds points times a weight to totals.
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+pub(crate) fn add_weighted(points: &[i32; BLOCK], weight: i32, totals: &mut [i32; BLOCK]) {
+    for lane in 0..BLOCK {
+        totals[lane] = totals[lane].wrapping_add(points[lane].wrapping_mul(weight));
+    }
+}
+
+/// The largest total among the lanes of `mask`, and the first lane that has it. `mask` is not empty.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2", "x86_64+avx512f+avx512vl+avx512dq+avx512bw"))]
+pub(crate) fn best_lane(totals: &mut [i32; BLOCK], mask: u64) -> (i32, usize) {
+    best_of(totals, mask)
+}
+
+#[inline(always)]
+fn best_of(totals: &mut [i32; BLOCK], mask: u64) -> (i32, usize) {
+    if mask != u64::MAX {
+        for (lane, total) in totals.iter_mut().enumerate() {
+            *total = if mask >> lane & 1 == 1 { *total } else { i32::MIN };
+        }
+    }
+    let most = totals.iter().fold(i32::MIN, |most, total| most.max(*total));
+    let mut having = 0_u64;
+    for (lane, total) in totals.iter().enumerate() {
+        having |= u64::from(*total == most) << lane;
+    }
+    (most, (having & mask).trailing_zeros() as usize)
+}
+
+/// Totals of a profile in closed form, and the best of them: what [`after`], [`add_shares`], [`scaled`], [`balance`],
+/// [`add_weighted`] and [`best_lane`] come to one after the other, step by step alike.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2", "x86_64+avx512f+avx512vl+avx512dq+avx512bw"))]
+pub(crate) fn best_linear(one: Lanes<'_>, other: Lanes<'_>, linear: &Linear, mask: u64) -> (i32, usize) {
+    let mut totals = [0; BLOCK];
+    let Linear { weights: [first, second], free, scale, fit, balance, base, .. } = *linear;
+    for lane in 0..BLOCK {
+        let one = one.load[lane] + one.request * one.inverse[lane];
+        let other = other.load[lane] + other.request * other.inverse[lane];
+        let sum =
+            if free { (1.0 - one) * first + (1.0 - other) * second } else { one * first + other * second };
+        let balanced = fixed(100.0 * (1.0 - (one - other).abs() * 0.5));
+        totals[lane] = fixed(sum * scale)
+            .wrapping_mul(fit)
+            .wrapping_add(balanced.wrapping_mul(balance))
+            .wrapping_add(base);
+    }
+    best_of(&mut totals, mask)
+}
+
+/// The least cost of the hosts of one kind in a block, at a tilt; infinite where there are none, and less than any number
+/// where a host is loaded beyond what bounds hold for.
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl+avx512bw"))]
+pub(crate) fn least_cost(
+    first: &[f32; BLOCK],
+    second: &[f32; BLOCK],
+    kinds: &[u32; BLOCK],
+    kind: u32,
+    tilt: f32,
+    cost: Cost,
+) -> f32 {
+    let mut least = [f32::INFINITY; 16];
+    for chunk in 0..BLOCK / 16 {
+        for part in 0..16 {
+            let lane = chunk * 16 + part;
+            let (tilted, other) = (first[lane] + tilt, second[lane]);
+            let value = cost.first * tilted + cost.second * other + cost.difference * (tilted - other).abs();
+            let load = if first[lane] > other { first[lane] } else { other };
+            let value = if load > MOST_LOAD { f32::NEG_INFINITY } else { value };
+            let value = if kinds[lane] == kind { value } else { f32::INFINITY };
+            least[part] = if value < least[part] { value } else { least[part] };
+        }
+    }
+    least.iter().fold(f32::INFINITY, |least, cost| if *cost < least { *cost } else { least })
+}
+
+/// Raises each bound to `top` less the cost where that is higher.
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+pub(crate) fn raise_bounds(costs: &[f32], top: f32, bounds: &mut [f32]) {
+    for (bound, cost) in bounds.iter_mut().zip(costs) {
+        let candidate = top - cost;
+        *bound = if candidate > *bound { candidate } else { *bound };
+    }
+}
+
+/// The largest number and the first place that has it.
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+pub(crate) fn largest(numbers: &[f32]) -> (usize, f32) {
+    let (chunks, rest) = numbers.as_chunks::<16>();
+    let mut most = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for lane in 0..16 {
+            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
+        }
+    }
+    let most = most
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |most, number| if *number > most { *number } else { most });
+    (numbers.iter().position(|number| *number == most).unwrap_or(0), most)
+}
+
+/// Appends the places of all numbers of at least `bound`.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2", "x86_64+avx512f+avx512vl"))]
+pub(crate) fn at_least(numbers: &[f32], bound: f32, places: &mut Vec<u32>) {
+    let (chunks, rest) = numbers.as_chunks::<32>();
+    for (number, chunk) in chunks.iter().enumerate() {
+        let mut mask = 0_u32;
+        for (lane, value) in chunk.iter().enumerate() {
+            mask |= u32::from(*value >= bound) << lane;
+        }
+        while mask != 0 {
+            places.push(number as u32 * 32 + mask.trailing_zeros());
+            mask &= mask - 1;
+        }
+    }
+    let start = chunks.len() * 32;
+    for (number, value) in rest.iter().enumerate() {
+        if *value >= bound {
+            places.push((start + number) as u32);
+        }
+    }
+}
