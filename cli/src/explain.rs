@@ -48,7 +48,7 @@ struct OpenbPod {
     #[command(flatten)]
     pod: PodOf<OpenbTables>,
     /// GPUs asked for by all pods that arrive, as a multiple of the capacity.
-    #[arg(long, default_value_t = 1.3)]
+    #[arg(long, default_value_t = 1.3, allow_negative_numbers = true)]
     arrivals: f64,
     /// The run's seed.
     #[arg(long, default_value_t = 1)]

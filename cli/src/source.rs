@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use meridian_trace::limits::{MAX_HOST_CPU_MILLI, MAX_HOST_MEMORY};
 use meridian_trace::{
     PodOrder, PodTable, Swf, SwfOptions, Synthetic, TraceError, TraceHost, TracePod, read_csv_hosts,
     read_csv_pods, read_hosts,
@@ -25,10 +26,10 @@ pub(crate) enum Source {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SyntheticArguments {
     /// Number of hosts.
-    #[arg(long, default_value_t = Synthetic::default().hosts)]
+    #[arg(long, default_value_t = Synthetic::default().hosts, allow_negative_numbers = true)]
     hosts: u32,
     /// Hours of arrivals.
-    #[arg(long, default_value_t = Synthetic::default().hours)]
+    #[arg(long, default_value_t = Synthetic::default().hours, allow_negative_numbers = true)]
     hours: u32,
     /// Equal seeds make equal traces.
     #[arg(long, default_value_t = Synthetic::default().seed)]
@@ -40,10 +41,10 @@ pub(crate) struct SyntheticArguments {
     #[arg(long, default_value_t = Synthetic::default().tenants)]
     tenants: u32,
     /// Demand as a share of the capacity.
-    #[arg(long, default_value_t = Synthetic::default().load)]
+    #[arg(long, default_value_t = Synthetic::default().load, allow_negative_numbers = true)]
     load: f64,
     /// Share of the hosts that have GPUs.
-    #[arg(long, default_value_t = Synthetic::default().gpu_share)]
+    #[arg(long, default_value_t = Synthetic::default().gpu_share, allow_negative_numbers = true)]
     gpu_share: f64,
 }
 
@@ -69,16 +70,16 @@ pub(crate) struct SwfArguments {
     #[arg(long)]
     trace: PathBuf,
     /// Number of hosts.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, allow_negative_numbers = true)]
     hosts: u32,
     /// Processors of each host.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, allow_negative_numbers = true)]
     host_cpus: u32,
     /// Memory of each host, in GiB.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, allow_negative_numbers = true)]
     host_memory_gib: u32,
     /// Memory of each processor of a job that says none, in MiB.
-    #[arg(long, default_value_t = 2048)]
+    #[arg(long, default_value_t = 2048, allow_negative_numbers = true)]
     memory_per_processor_mib: u32,
 }
 
@@ -154,8 +155,14 @@ impl SyntheticArguments {
 
 impl SwfArguments {
     fn open(&self) -> anyhow::Result<Trace> {
-        if self.hosts == 0 || self.host_cpus == 0 || self.host_memory_gib == 0 {
-            bail!("--hosts, --host-cpus and --host-memory-gib must be at least 1");
+        for (option, value, most) in [
+            ("--hosts", self.hosts, 1_000_000),
+            ("--host-cpus", self.host_cpus, MAX_HOST_CPU_MILLI / 1000),
+            ("--host-memory-gib", self.host_memory_gib, MAX_HOST_MEMORY >> 30),
+        ] {
+            if !(1..=most).contains(&i64::from(value)) {
+                bail!("{option} is {value}, want 1 to {most}");
+            }
         }
         let options = SwfOptions { memory_per_processor: i64::from(self.memory_per_processor_mib) << 20 };
         let hosts = (0..self.hosts)

@@ -31,6 +31,11 @@ pub(crate) fn latency(parameters: &Parameters, clock: Clock) -> Result<Figure, B
     let mut nanoseconds = Vec::new();
     for _ in 0..pods {
         // Between two pods a pod stops somewhere, so that the index has something to catch up with.
+        if running.is_empty() {
+            return Err(BenchError::Setup(
+                "no pod is left to stop, want more hosts or fewer pods".to_owned(),
+            ));
+        }
         let stopping = running.swap_remove(random.random_range(0..running.len()));
         scheduler.release(stopping).map_err(|error| BenchError::Setup(error.to_string()))?;
         let mut demand = draw_shape(&mut random).demand();

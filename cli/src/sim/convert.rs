@@ -1,10 +1,10 @@
 //! Traces as Parquet tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use meridian_trace::{PodOrder, write_hosts, write_pods};
+use meridian_trace::{PodOrder, TraceError, write_hosts, write_pods};
 
 use super::OpenbTables;
 use crate::output;
@@ -54,13 +54,30 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn write(
-    folder: &PathBuf,
+    folder: &Path,
     hosts: &[meridian_trace::TraceHost],
     pods: crate::source::Pods,
 ) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    write_hosts(&folder.join("hosts.parquet"), hosts)?;
-    let rows = write_pods(&folder.join("pods.parquet"), pods)?;
+    whole_file(&folder.join("hosts.parquet"), |part| write_hosts(part, hosts))?;
+    let rows = whole_file(&folder.join("pods.parquet"), |part| write_pods(part, pods))?;
     output::note(&format!("{}: {} hosts, {rows} pods", folder.display(), hosts.len()));
     Ok(())
+}
+
+/// Has a file written under another name, which it keeps only until it is whole: the file in its place may be the very one
+/// that is being read, and half a table is none.
+fn whole_file<T>(path: &Path, write: impl FnOnce(&Path) -> Result<T, TraceError>) -> anyhow::Result<T> {
+    let part = path.with_extension("parquet.part");
+    match write(&part) {
+        Ok(written) => {
+            std::fs::rename(&part, path).with_context(|| format!("writing {}", path.display()))?;
+            Ok(written)
+        }
+        Err(error) => {
+            // The error that matters is the first one.
+            let _ = std::fs::remove_file(&part);
+            Err(error.into())
+        }
+    }
 }

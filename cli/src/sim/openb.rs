@@ -35,10 +35,10 @@ pub(super) struct Arguments {
     #[command(flatten)]
     policy: PolicyArguments,
     /// GPUs asked for by all pods that arrive, as a multiple of the capacity.
-    #[arg(long, default_value_t = 1.3)]
+    #[arg(long, default_value_t = 1.3, allow_negative_numbers = true)]
     arrivals: f64,
     /// How many runs, each with a seed of its own.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, allow_negative_numbers = true)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]

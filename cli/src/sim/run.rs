@@ -6,10 +6,14 @@ use anyhow::Context;
 use clap::Args;
 use meridian_report::{JsonStyle, SimulationReport};
 use meridian_simulation::{Options, simulate};
+use meridian_trace::limits::MAX_TIME_MS;
 
 use crate::policy::{PolicyArguments, typical};
 use crate::source::{Source, Trace};
 use crate::{clock, output, progress};
+
+/// The latest end: no pod of a trace arrives after that.
+const LONGEST_HOURS: u64 = MAX_TIME_MS / 3_600_000;
 
 /// A trace and what to do with it.
 #[derive(Debug, Args)]
@@ -28,7 +32,7 @@ pub(super) struct Simulated<T: Args> {
 #[derive(Debug, Args)]
 struct Limits {
     /// Stop after so many simulated hours; by default when the trace says, or when nothing can happen any more.
-    #[arg(long, value_name = "HOURS")]
+    #[arg(long, value_name = "HOURS", allow_negative_numbers = true)]
     until: Option<f64>,
 }
 
@@ -56,8 +60,8 @@ impl<T: Args> Simulated<T> {
         let typical = typical(&policy, &source)?;
         let Trace { title, seed, parameters, hosts, pods, until_ms } = source.open()?;
         let until_ms = match self.limits.until {
-            Some(hours) if hours.is_finite() && hours > 0.0 => Some((hours * 3.6e6) as u64),
-            Some(hours) => anyhow::bail!("--until is {hours}, want hours above 0"),
+            Some(hours) if hours > 0.0 && hours <= LONGEST_HOURS as f64 => Some((hours * 3.6e6) as u64),
+            Some(hours) => anyhow::bail!("--until is {hours}, want hours above 0, at most {LONGEST_HOURS}"),
             None => until_ms,
         };
         let options = Options {
@@ -78,22 +82,26 @@ impl<T: Args> Simulated<T> {
 }
 
 impl Results {
+    /// Files come first: whoever reads what is printed may stop at any line, and still wants them.
     fn write(&self, report: &SimulationReport) -> anyhow::Result<()> {
-        if self.json {
-            output::print(&report.to_json(JsonStyle::Pretty))?;
-        } else {
-            output::print(&report.to_terminal(None))?;
-        }
+        let mut written = Vec::new();
         if let Some(path) = &self.report {
             output::write_file(path, &report.to_html())?;
-            output::note(&format!("report: {}", path.display()));
+            written.push(format!("report: {}", path.display()));
         }
         if let Some(folder) = &self.parquet {
             std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-            for path in report.write_parquet(folder)? {
-                output::note(&format!("table: {}", path.display()));
-            }
+            let tables = report.write_parquet(folder)?;
+            written.extend(tables.iter().map(|path| format!("table: {}", path.display())));
         }
-        Ok(())
+        let printed = if self.json {
+            output::print(&report.to_json(JsonStyle::Pretty))
+        } else {
+            output::print(&report.to_terminal(None))
+        };
+        for line in written {
+            output::note(&line);
+        }
+        printed
     }
 }

@@ -95,8 +95,8 @@ pub fn openb_experiment(
     let runs = (0..experiment.seeds)
         .into_par_iter()
         .map(|number| {
-            let run =
-                run(hosts, pods, experiment, experiment.first_seed + number, &typical, clock, &mut |_| {});
+            let seed = experiment.first_seed.wrapping_add(number);
+            let run = run(hosts, pods, experiment, seed, &typical, clock, &mut |_| {});
             progress();
             run
         })

@@ -31,19 +31,25 @@ pub(crate) struct Recorder {
     tenant_ids: FxHashMap<String, u32>,
 }
 
-/// Sums of quantities.
+/// Sums of quantities. A few thousand of the largest quantities that a trace may name are more than 64 bits hold.
 #[derive(Clone, Copy, Debug, Default)]
 struct Totals {
-    cpu_milli: i64,
-    memory: i64,
-    device_milli: i64,
+    cpu_milli: i128,
+    memory: i128,
+    device_milli: i128,
 }
 
 impl Totals {
-    fn add(&mut self, pod: &Quantities, sign: i64) {
-        self.cpu_milli += sign * pod.cpu_milli;
-        self.memory += sign * pod.memory;
-        self.device_milli += sign * pod.device_milli;
+    fn add(&mut self, pod: &Quantities) {
+        self.cpu_milli += i128::from(pod.cpu_milli);
+        self.memory += i128::from(pod.memory);
+        self.device_milli += i128::from(pod.device_milli);
+    }
+
+    fn subtract(&mut self, pod: &Quantities) {
+        self.cpu_milli -= i128::from(pod.cpu_milli);
+        self.memory -= i128::from(pod.memory);
+        self.device_milli -= i128::from(pod.device_milli);
     }
 }
 
@@ -79,9 +85,11 @@ impl Recorder {
     pub(crate) fn new(hosts: &[TraceHost]) -> Recorder {
         let mut capacity = Totals::default();
         for host in hosts {
-            capacity.cpu_milli += host.cpu_milli;
-            capacity.memory += host.memory;
-            capacity.device_milli += i64::from(host.device_count) * i64::from(DEVICE_MILLI);
+            capacity.add(&Quantities {
+                cpu_milli: host.cpu_milli,
+                memory: host.memory,
+                device_milli: i64::from(host.device_count) * i64::from(DEVICE_MILLI),
+            });
         }
         Recorder {
             capacity,
@@ -100,7 +108,7 @@ impl Recorder {
 
     /// Notes an arrival; the tenant's number.
     pub(crate) fn arrived(&mut self, pod: &TracePod) -> u32 {
-        self.arrived.add(&Quantities::of(pod), 1);
+        self.arrived.add(&Quantities::of(pod));
         self.pods_arrived += 1;
         if pod.device_count > 0 {
             *self.shapes.entry(typical::shape(pod)).or_default() += 1;
@@ -119,7 +127,7 @@ impl Recorder {
     }
 
     pub(crate) fn placed(&mut self, tenant: u32, pod: &Quantities, delay_ms: u64) {
-        self.used.add(pod, 1);
+        self.used.add(pod);
         self.queue_delay.record(delay_ms);
         let tenant = &mut self.tenants[tenant as usize];
         tenant.placed += 1;
@@ -128,7 +136,7 @@ impl Recorder {
     }
 
     pub(crate) fn stopped(&mut self, pod: &Quantities) {
-        self.used.add(pod, -1);
+        self.used.subtract(pod);
     }
 
     /// Notes how long a pod ran.
@@ -140,13 +148,15 @@ impl Recorder {
     pub(crate) fn advance(&mut self, now_ms: u64, scheduler: &Scheduler, running: u64, waiting: u64) {
         while self.next_ms < now_ms {
             self.sample(self.next_ms, scheduler, running, waiting);
-            self.next_ms += self.interval_ms;
+            // Pods that follow one another may run for longer than the clock can tell: it stops at its end.
+            self.next_ms = self.next_ms.saturating_add(self.interval_ms);
         }
     }
 
     /// Takes a sample now.
     pub(crate) fn sample(&mut self, time_ms: u64, scheduler: &Scheduler, running: u64, waiting: u64) {
-        let share = |part: i64, whole: i64| if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 };
+        let share =
+            |part: i128, whole: i128| if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 };
         let has_devices = self.capacity.device_milli > 0;
         let fragmentation = has_devices.then(|| {
             let typical =
@@ -169,19 +179,19 @@ impl Recorder {
                 number += 1;
                 number % 2 == 1
             });
-            self.interval_ms *= 2;
+            self.interval_ms = self.interval_ms.saturating_mul(2);
         }
     }
 
     /// The free CPU of hosts that could not take a pod of the mean size of those that arrived.
-    fn stranded_cpu(&self, scheduler: &Scheduler) -> i64 {
-        let pods = self.pods_arrived.max(1) as i64;
+    fn stranded_cpu(&self, scheduler: &Scheduler) -> i128 {
+        let pods = i128::from(self.pods_arrived.max(1));
         let (cpu_milli, memory) = (self.arrived.cpu_milli / pods, self.arrived.memory / pods);
         let cell = scheduler.cell();
         cell.hosts()
             .filter_map(|host| {
-                let cpu_free = cell.free(host, ResourceId::CPU)?;
-                let memory_free = cell.free(host, ResourceId::MEMORY)?;
+                let cpu_free = i128::from(cell.free(host, ResourceId::CPU)?);
+                let memory_free = i128::from(cell.free(host, ResourceId::MEMORY)?);
                 (cpu_free < cpu_milli || memory_free < memory).then_some(cpu_free)
             })
             .sum()

@@ -88,6 +88,8 @@ struct Simulation<'a> {
     decisions: u64,
     decision_nanoseconds: Histogram,
     attempts: Vec<Attempt>,
+    /// The event in which the last of the attempts was made.
+    attempt_event: u64,
     watched: Option<(u64, ClassId)>,
 }
 
@@ -157,6 +159,7 @@ impl<'a> Simulation<'a> {
             decisions: 0,
             decision_nanoseconds: Histogram::new(),
             attempts: Vec::new(),
+            attempt_event: 0,
             watched: None,
         })
     }
@@ -297,15 +300,17 @@ impl<'a> Simulation<'a> {
 
     fn note_attempt(&mut self, class: ClassId) {
         if let Some(explanation) = self.scheduler.explain(class) {
+            self.attempt_event = self.summary.events;
             self.attempts.push(Attempt { time: self.now_ms, explanation, placed: None });
         }
     }
 
-    /// The watched pod is tried anew, after it has waited: only the last such attempt is told of.
+    /// The watched pod is tried anew, after it has waited: only the last such attempt is told of. Much may happen in one
+    /// millisecond, so it is by the event that an attempt is known to be another one.
     fn note_retry(&mut self, waiting: &Waiting) {
         let Some((number, class)) = self.watched else { return };
         if self.pods[waiting.pod as usize].as_ref().is_some_and(|pod| pod.number == number)
-            && self.attempts.last().is_some_and(|attempt| attempt.time < self.now_ms)
+            && self.attempt_event < self.summary.events
         {
             self.attempts.truncate(1);
             self.note_attempt(class);
@@ -326,6 +331,7 @@ impl<'a> Simulation<'a> {
             && self.pods.iter().flatten().any(|pod| pod.number == number && pod.running.is_none())
             && self.attempts.last().is_some_and(|attempt| attempt.time < self.now_ms)
         {
+            self.attempts.truncate(1);
             self.note_attempt(class);
         }
         self.summary.pods_running = self.running;

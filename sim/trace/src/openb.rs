@@ -26,7 +26,9 @@ use std::io::BufRead;
 use std::path::Path;
 
 use crate::error::TraceError;
-use crate::limits::{MAX_HOST_MEMORY, MAX_QUANTITY, MAX_TIME_MS, check_host, check_pod};
+use crate::limits::{
+    MAX_DEVICES, MAX_HOST_CPU_MILLI, MAX_HOST_MEMORY, MAX_QUANTITY, MAX_TIME_MS, check_host, check_pod,
+};
 use crate::models::split_models;
 use crate::row::{TraceHost, TracePod};
 use crate::sheet::{Columns, Row, Sheet};
@@ -101,11 +103,11 @@ pub fn parse_openb_pods(
 fn host(row: &mut Row<'_>) -> Result<TraceHost, TraceError> {
     let host = TraceHost {
         name: row.unique_name("sn")?,
-        cpu_milli: row.number("cpu_milli", 0..=MAX_QUANTITY)?,
-        memory: row.number::<i64>("memory_mib", 0..=MAX_HOST_MEMORY / MIB)? * MIB,
+        cpu_milli: row.number("cpu_milli", 1..=MAX_HOST_CPU_MILLI)?,
+        memory: row.number::<i64>("memory_mib", 1..=MAX_HOST_MEMORY / MIB)? * MIB,
         pods: OPENB_HOST_PODS,
         device_model: row.text_if_any("model"),
-        device_count: row.number("gpu", 0..=u32::MAX.into())?,
+        device_count: row.number("gpu", 0..=MAX_DEVICES.into())?,
         zone: None,
     };
     check_host(&host).map_err(|broken| row.broken(broken, HOST_FIELDS))?;
@@ -126,7 +128,7 @@ fn pod(row: &mut Row<'_>) -> Result<TracePod, TraceError> {
         duration_ms: deleted.map(|deleted| (deleted - created).unsigned_abs() * 1000),
         cpu_milli: row.number("cpu_milli", 0..=MAX_QUANTITY)?,
         memory: row.number::<i64>("memory_mib", 0..=MAX_QUANTITY / MIB)? * MIB,
-        device_count: row.number("num_gpu", 0..=u32::MAX.into())?,
+        device_count: row.number("num_gpu", 0..=MAX_DEVICES.into())?,
         device_milli: row.number("gpu_milli", 0..=u32::MAX.into())?,
         device_models: split_models(row.text("gpu_spec")),
         priority: 0,

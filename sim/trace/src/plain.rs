@@ -10,7 +10,10 @@ use std::io::BufRead;
 use std::path::Path;
 
 use crate::error::TraceError;
-use crate::limits::{DEVICE_MILLI, MAX_QUANTITY, MAX_TIME_MS, check_host, check_pod};
+use crate::limits::{
+    DEVICE_MILLI, MAX_DEVICES, MAX_HOST_CPU_MILLI, MAX_HOST_MEMORY, MAX_QUANTITY, MAX_TIME_MS, check_host,
+    check_pod,
+};
 use crate::models::split_models;
 use crate::row::{TraceHost, TracePod};
 use crate::sheet::{Columns, Row, Sheet};
@@ -70,11 +73,11 @@ pub fn parse_csv_pods(input: impl BufRead, file: &str, order: PodOrder) -> Resul
 fn host(row: &mut Row<'_>) -> Result<TraceHost, TraceError> {
     let host = TraceHost {
         name: row.unique_name("name")?,
-        cpu_milli: row.number("cpu_milli", 0..=MAX_QUANTITY)?,
-        memory: row.number("memory", 0..=MAX_QUANTITY)?,
+        cpu_milli: row.number("cpu_milli", 1..=MAX_HOST_CPU_MILLI)?,
+        memory: row.number("memory", 1..=MAX_HOST_MEMORY)?,
         pods: row.number_if_any("pods", 0..=MAX_QUANTITY)?.unwrap_or(DEFAULT_HOST_PODS),
         device_model: row.text_if_any("device_model"),
-        device_count: row.number_if_any("device_count", 0..=u32::MAX.into())?.unwrap_or(0),
+        device_count: row.number_if_any("device_count", 0..=MAX_DEVICES.into())?.unwrap_or(0),
         zone: row.text_if_any("zone"),
     };
     check_host(&host).map_err(|broken| row.broken(broken, &[]))?;
@@ -82,7 +85,7 @@ fn host(row: &mut Row<'_>) -> Result<TraceHost, TraceError> {
 }
 
 fn pod(row: &mut Row<'_>) -> Result<TracePod, TraceError> {
-    let device_count = row.number_if_any("device_count", 0..=u32::MAX.into())?.unwrap_or(0);
+    let device_count = row.number_if_any("device_count", 0..=MAX_DEVICES.into())?.unwrap_or(0);
     let whole = if device_count > 0 { DEVICE_MILLI } else { 0 };
     let pod = TracePod {
         name: row.unique_name("name")?,

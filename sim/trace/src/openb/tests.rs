@@ -81,18 +81,27 @@ fn pods_come_in_the_order_asked_for() {
 
 #[test]
 fn bad_hosts_are_refused() {
-    bad_host("n,0,1,0,", "nodes.csv, row 3, column cpu_milli: \"0\", want at least 1");
-    bad_host("n,1,0,0,", "nodes.csv, row 3, column memory_mib: \"0\", want at least 1");
+    bad_host(
+        "n,0,1,0,",
+        "nodes.csv, row 3, column cpu_milli: \"0\", want a whole number from 1 to 1000000000",
+    );
+    bad_host(
+        "n,1,0,0,",
+        "nodes.csv, row 3, column memory_mib: \"0\", want a whole number from 1 to 1073741824",
+    );
     bad_host(
         "n,-1,1,0,",
-        "nodes.csv, row 3, column cpu_milli: \"-1\", want a whole number from 0 to 9007199254740991",
+        "nodes.csv, row 3, column cpu_milli: \"-1\", want a whole number from 1 to 1000000000",
     );
-    bad_host("n,1000000001,1,0,", "nodes.csv, row 3, column cpu_milli: \"1000000001\", want 1 to 1000000000");
+    bad_host(
+        "n,1000000001,1,0,",
+        "nodes.csv, row 3, column cpu_milli: \"1000000001\", want a whole number from 1 to 1000000000",
+    );
     bad_host(
         "n,1,1073741825,0,",
-        "nodes.csv, row 3, column memory_mib: \"1073741825\", want a whole number from 0 to 1073741824",
+        "nodes.csv, row 3, column memory_mib: \"1073741825\", want a whole number from 1 to 1073741824",
     );
-    bad_host("n,1,1,65,T4", "nodes.csv, row 3, column gpu: \"65\", want 0 to 64");
+    bad_host("n,1,1,65,T4", "nodes.csv, row 3, column gpu: \"65\", want a whole number from 0 to 64");
     bad_host("n,1,1,2,", "nodes.csv, row 3, column model: \"\", want a model, since device_count is 2");
     bad_host(",1,1,0,", "nodes.csv, row 3, column sn: \"\", want 1 to 253 bytes");
     bad_host("n,1,1,0", "nodes.csv, row 3: 4 fields, want 5");
@@ -128,7 +137,10 @@ fn bad_pods_are_refused() {
         "p,1,1,0,500,,,,1,9,",
         "pods.csv, row 3, column gpu_milli: \"500\", want 0, since device_count is 0",
     );
-    bad_pod("p,1,1,65,500,,,,1,9,", "pods.csv, row 3, column num_gpu: \"65\", want 0 to 64");
+    bad_pod(
+        "p,1,1,65,500,,,,1,9,",
+        "pods.csv, row 3, column num_gpu: \"65\", want a whole number from 0 to 64",
+    );
     bad_pod(
         "p,1,1,1,500,T4||A10,,,1,9,",
         "pods.csv, row 3, column gpu_spec: \"T4||A10\", want no empty model",

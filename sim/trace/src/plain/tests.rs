@@ -63,7 +63,10 @@ fn misspelt_columns_are_refused() {
 
 #[test]
 fn bad_values_are_refused() {
-    bad_host("name,cpu_milli,memory\nh,0,1\n", "h.csv, row 2, column cpu_milli: \"0\", want at least 1");
+    bad_host(
+        "name,cpu_milli,memory\nh,0,1\n",
+        "h.csv, row 2, column cpu_milli: \"0\", want a whole number from 1 to 1000000000",
+    );
     bad_host(
         "name,cpu_milli,memory,pods\nh,1,1,-1\n",
         "h.csv, row 2, column pods: \"-1\", want a whole number from 0 to 9007199254740991",

@@ -1,0 +1,19 @@
+//! The program as its users meet it: arguments and files in; text, files and an exit code out.
+//!
+//! [`folder`] runs the program in a folder of its own; [`trace`] writes small traces there. The rest are stories, one
+//! file a subject. Errors are compared whole wherever that is possible, since what they say is the point.
+
+mod bench;
+mod chosen;
+mod converted;
+mod explained;
+mod folder;
+mod gpus;
+mod help;
+mod hostile;
+mod impossible;
+mod misread;
+mod published;
+mod refused;
+mod repeated;
+mod trace;
