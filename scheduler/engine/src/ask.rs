@@ -51,6 +51,11 @@ impl Ask {
         }
     }
 
+    /// Whether scoring counts something else than what is asked for.
+    pub(crate) fn is_padded(&self) -> bool {
+        self.scoring != [self.request(ResourceId::CPU), self.request(ResourceId::MEMORY)]
+    }
+
     /// How much of a resource is asked for.
     pub(crate) fn request(&self, resource: ResourceId) -> i64 {
         self.requests.iter().find(|(asked, _)| *asked == resource).map_or(0, |(_, quantity)| *quantity)

@@ -22,7 +22,7 @@ use crate::index::Best;
 use crate::kernel;
 use crate::linear::Linear;
 use crate::plugins::{Context, NONE, lane_of, score_of};
-use crate::score::UNIT;
+use crate::score;
 
 /// The distance of the grid's points: a share of a host.
 const STEP: f32 = 1.0 / 256.0;
@@ -83,21 +83,22 @@ impl Cost {
 
 /// Whether classes of a profile and a constraint set can be searched for by bounds.
 pub(crate) fn applies<'a>(context: &Context<'a>) -> Option<&'a Linear> {
-    // A profile that packs likes best the hosts that have no room: bounds that know nothing of room would mislead.
-    context.plugins.linear.as_ref().filter(|linear| linear.free && Linear::holds(context.set))
+    let linear = context.plugins.linear.as_ref()?;
+    (Linear::holds(context.set) && linear.bounds(context.cell, context.ask)).then_some(linear)
 }
 
 impl Bounds {
     /// The best host for a class, and how many blocks had to be evaluated to know.
     pub(crate) fn search(&mut self, context: &Context<'_>, linear: &Linear) -> (Option<Best>, usize) {
         self.bound(context, linear);
-        let top = points(linear) + linear.base as f32 / UNIT as f32;
+        let unit = score::unit(linear.arithmetic) as f32;
+        let top = points(linear) + linear.base as f32 / unit;
         let slack = ROUNDING * (linear.fit + linear.balance) as f32 + top * f32::EPSILON * 4.0;
         // The score, in points, that a block must be able to reach to be of interest.
         let mut wanted = f32::NEG_INFINITY;
         let mut best = (0, NONE);
         let mut evaluated = 0;
-        let view = context.view(crate::score::Extremes::default());
+        let view = context.view(score::Extremes::default());
         let mut evaluate = |block: usize, best: &mut (usize, i64), wanted: &mut f32| {
             evaluated += 1;
             let key = context.best(&view, block, context.feasible(block));
@@ -105,7 +106,7 @@ impl Bounds {
                 || (key != NONE && score_of(key) == score_of(best.1) && block < best.0);
             if better {
                 *best = (block, key);
-                *wanted = score_of(key) as f32 / UNIT as f32 - slack;
+                *wanted = score_of(key) as f32 / unit - slack;
             }
         };
         // The most promising blocks first, until one has a host that fits.
@@ -126,8 +127,11 @@ impl Bounds {
             });
         }
         for block in &self.open {
-            if self.bounds[*block as usize] >= wanted {
-                evaluate(*block as usize, &mut best, &mut wanted);
+            let block = *block as usize;
+            // A later block has to do better by one at least: of equal scores the first host wins.
+            let needed = if block < best.0 { wanted } else { wanted + 1.0 / unit };
+            if self.bounds[block] >= needed {
+                evaluate(block, &mut best, &mut wanted);
             }
         }
         let (block, key) = best;
@@ -141,7 +145,8 @@ impl Bounds {
         self.bounds.clear();
         self.bounds.resize(cell.blocks(), f32::NEG_INFINITY);
         let cost = Cost::of(linear);
-        let top = points(linear) + linear.base as f32 / UNIT as f32;
+        let unit = score::unit(linear.arithmetic) as f32;
+        let top = points(linear) + linear.base as f32 / unit;
         for (kind, cpu_milli, memory) in cell.kinds.iter() {
             let offered =
                 linear.resources.map(|resource| if resource.index() == 0 { cpu_milli } else { memory });
@@ -150,7 +155,9 @@ impl Bounds {
                 context.ask.scoring_request(linear.resources[number]) as f32 * inverse
             };
             let (first, second) = (share(0), share(1));
-            if first.max(second) > MOST_SHARE {
+            // What a host does not offer, kube-scheduler leaves out.
+            let is_left_out = offered.contains(&0);
+            if first.max(second) > MOST_SHARE || is_left_out {
                 for (block, bound) in self.bounds.iter_mut().enumerate() {
                     if cell.kinds.block(block).contains(&kind) {
                         *bound = f32::INFINITY;

@@ -278,6 +278,7 @@ impl Cell {
             self.columns.take(*resource, slot, *request);
         }
         self.columns.take_scoring(slot, ask.scoring);
+        self.columns.take_padded(slot, i32::from(ask.is_padded()));
         self.ports.bind(slot, &ask.ports);
         self.journal.change(slot / BLOCK);
         Ok(Placement::new(host, devices, Arc::clone(ask)))
@@ -294,6 +295,7 @@ impl Cell {
             self.columns.take(*resource, slot, -*request);
         }
         self.columns.take_scoring(slot, [-ask.scoring[0], -ask.scoring[1]]);
+        self.columns.take_padded(slot, -i32::from(ask.is_padded()));
         self.ports.unbind(slot, &ask.ports);
         self.devices.give(slot, ask.devices.as_ref(), placement.devices());
         self.journal.change(slot / BLOCK);

@@ -132,6 +132,69 @@ pub(crate) fn best_linear(one: Lanes<'_>, other: Lanes<'_>, linear: &Linear, mas
     best_of(&mut totals, mask)
 }
 
+/// A resource over a block as kube-scheduler counts it.
+#[derive(Clone, Copy)]
+pub(crate) struct WholeLanes<'a> {
+    pub(crate) allocatable: &'a [i64; BLOCK],
+    pub(crate) free: &'a [i64; BLOCK],
+    /// What pods count for in `NodeResourcesFit`.
+    pub(crate) scored: &'a [i64; BLOCK],
+    /// What the class counts for there.
+    pub(crate) scoring_request: i64,
+    /// What the class asks for.
+    pub(crate) request: i64,
+}
+
+/// Up to so much allocatable, double precision gives kube-scheduler's whole-number quotients: a hundredfold is exact, and a
+/// quotient of at most 100 that is no whole number is further from one than it is rounded.
+const MOST_EXACT: i64 = 1 << 45;
+
+/// Totals of a profile in kube-scheduler's whole numbers, and the best of them; `None` where a host offers too much for
+/// double precision.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+fma", "x86_64+avx512f+avx512vl+avx512dq+avx512bw"))]
+pub(crate) fn best_whole(
+    one: WholeLanes<'_>,
+    other: WholeLanes<'_>,
+    linear: &Linear,
+    balance: i32,
+    mask: u64,
+) -> Option<(i32, usize)> {
+    let Linear { weights: [first, second], free, fit, base, .. } = *linear;
+    let (first, second) = (f64::from(first), f64::from(second));
+    let mut totals = [0; BLOCK];
+    let mut most = 0;
+    for lane in 0..BLOCK {
+        let (one_offered, other_offered) = (one.allocatable[lane], other.allocatable[lane]);
+        most |= one_offered | other_offered;
+        let points = |offered: i64, taken: i64| {
+            let taken = if taken < offered { taken } else { offered };
+            let counted = if free { offered - taken } else { taken };
+            (counted as f64 * 100.0 / offered as f64).floor()
+        };
+        let share = |lanes: &WholeLanes<'_>| {
+            let offered = lanes.allocatable[lane];
+            let share = (offered - lanes.free[lane] + lanes.request) as f64 / offered as f64;
+            if share > 1.0 { 1.0 } else { share }
+        };
+        // What a host does not offer does not count; quotients by zero are left behind unused.
+        let one_points = points(one_offered, one.scored[lane] + one.scoring_request);
+        let other_points = points(other_offered, other.scored[lane] + other.scoring_request);
+        let one_weighted = if one_offered > 0 { one_points * first } else { 0.0 };
+        let other_weighted = if other_offered > 0 { other_points * second } else { 0.0 };
+        let weights =
+            if one_offered > 0 { first } else { 0.0 } + if other_offered > 0 { second } else { 0.0 };
+        let fitting = if weights > 0.0 { ((one_weighted + other_weighted) / weights).floor() } else { 0.0 };
+        let apart = (share(&one) - share(&other)).abs() / 2.0;
+        let apart = if one_offered > 0 && other_offered > 0 { apart } else { 0.0 };
+        let balanced = ((1.0 - apart) * 100.0).floor();
+        totals[lane] = (fitting as i32)
+            .wrapping_mul(fit)
+            .wrapping_add((balanced as i32).wrapping_mul(balance))
+            .wrapping_add(base);
+    }
+    (most < MOST_EXACT).then(|| best_of(&mut totals, mask))
+}
+
 /// The least cost of the hosts of one kind in a block, at a tilt; infinite where there are none, and less than any number
 /// where a host is loaded beyond what bounds hold for.
 #[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl+avx512bw"))]

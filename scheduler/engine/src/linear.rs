@@ -1,20 +1,22 @@
 //! The common profile in closed form.
 //!
 //! When load counts only through the shares of CPU and memory in use (`NodeResourcesFit` that spreads or packs, with or
-//! without `NodeResourcesBalancedAllocation`), in our own arithmetic, a host's score is a piecewise linear function of
-//! those two shares. One loop then scores a block, in the place of a loop for each plugin, with the very same results;
-//! and the same coefficients bound scores from above (see [`bound`](crate::bound)).
+//! without `NodeResourcesBalancedAllocation`), a host's score is a piecewise linear function of those two shares, in
+//! kube-scheduler's arithmetic but for rounding down. One loop then scores a block, in the place of a loop for each plugin,
+//! with the very same results; and the same coefficients bound scores from above (see [`bound`](crate::bound)).
 
 use crate::ask::Ask;
 use crate::cell::{Cell, block_of};
 use crate::constraint::ConstraintSet;
-use crate::kernel::{self, Lanes};
+use crate::kernel::{self, Lanes, WholeLanes};
 use crate::profile::{Arithmetic, FitStrategy, Profile, ResourceWeight, ScorePlugin};
 use crate::resource::ResourceId;
+use crate::score;
 
 /// The coefficients of a profile's score.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Linear {
+    pub(crate) arithmetic: Arithmetic,
     /// CPU and memory, in the order in which the profile lists them.
     pub(crate) resources: [ResourceId; 2],
     /// How much each counts in `NodeResourcesFit`.
@@ -40,9 +42,6 @@ fn is_pair(resources: &[ResourceWeight]) -> bool {
 impl Linear {
     /// The coefficients, where a profile has that form.
     pub(crate) fn of(profile: &Profile, cell: &Cell) -> Option<Linear> {
-        if profile.arithmetic != Arithmetic::Meridian {
-            return None;
-        }
         let mut linear: Option<Linear> = None;
         let (mut balance, mut base) = (0, 0_i32);
         for score in &profile.scores {
@@ -56,6 +55,7 @@ impl Linear {
                     };
                     let [one, other] = resources.as_slice() else { return None };
                     linear = Some(Linear {
+                        arithmetic: profile.arithmetic,
                         resources: [cell.resource(&one.resource)?, cell.resource(&other.resource)?],
                         weights: [one.weight as f32, other.weight as f32],
                         free,
@@ -70,7 +70,8 @@ impl Linear {
                 }
                 // Without a taint that counts every host gets full points; without a preferred term none gets any.
                 ScorePlugin::TaintToleration => {
-                    base = base.wrapping_add(kernel::fixed(100.0).wrapping_mul(weight))
+                    let full = 100 * score::unit(profile.arithmetic);
+                    base = base.wrapping_add(full.wrapping_mul(weight));
                 }
                 ScorePlugin::NodeAffinity => {}
                 _ => return None,
@@ -86,14 +87,55 @@ impl Linear {
 
     /// The best total among the hosts of `mask` in a block, and the first lane that has it.
     pub(crate) fn best(&self, cell: &Cell, ask: &Ask, block: usize, mask: u64) -> Option<(i32, usize)> {
-        let lanes = |resource| {
-            let share = cell.columns.share(resource)?;
-            Some(Lanes {
-                load: block_of(&share.load, block),
-                inverse: block_of(&share.inverse, block),
-                request: ask.scoring_request(resource) as f32,
-            })
-        };
-        Some(kernel::best_linear(lanes(self.resources[0])?, lanes(self.resources[1])?, self, mask))
+        match self.arithmetic {
+            Arithmetic::Meridian => {
+                let lanes = |resource| {
+                    let share = cell.columns.share(resource)?;
+                    Some(Lanes {
+                        load: block_of(&share.load, block),
+                        inverse: block_of(&share.inverse, block),
+                        request: ask.scoring_request(resource) as f32,
+                    })
+                };
+                Some(kernel::best_linear(lanes(self.resources[0])?, lanes(self.resources[1])?, self, mask))
+            }
+            Arithmetic::Kubernetes => {
+                let lanes = |resource| {
+                    let share = cell.columns.share(resource)?;
+                    Some(WholeLanes {
+                        allocatable: cell.columns.allocatable_block(resource, block),
+                        free: cell.columns.free_block(resource, block),
+                        scored: block_of(&share.requested, block),
+                        scoring_request: ask.scoring_request(resource),
+                        request: ask.request(resource),
+                    })
+                };
+                let [one, other] = self.resources;
+                // kube-scheduler does not balance what asks for nothing.
+                let balance = if self.asks_for_any(ask) { self.balance } else { 0 };
+                kernel::best_whole(lanes(one)?, lanes(other)?, self, balance, mask)
+            }
+        }
+    }
+
+    fn asks_for_any(&self, ask: &Ask) -> bool {
+        self.resources.iter().any(|resource| ask.request(*resource) > 0)
+    }
+
+    /// Whether scores of a class are piecewise linear in the shares in use, on all hosts that can take it: in
+    /// kube-scheduler's arithmetic pods must count for what they ask, and the class must ask for both resources.
+    pub(crate) fn bounds(&self, cell: &Cell, ask: &Ask) -> bool {
+        // A profile that packs likes best the hosts that have no room: bounds that know nothing of room would mislead.
+        self.free
+            && match self.arithmetic {
+                Arithmetic::Meridian => true,
+                Arithmetic::Kubernetes => {
+                    cell.columns.scored_as_requested()
+                        && self.resources.iter().all(|resource| {
+                            ask.request(*resource) > 0
+                                && ask.request(*resource) == ask.scoring_request(*resource)
+                        })
+                }
+            }
     }
 }

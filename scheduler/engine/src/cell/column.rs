@@ -13,6 +13,9 @@ pub(crate) struct Columns {
     columns: Vec<Column>,
     /// CPU and memory as scoring counts them.
     shares: [ShareColumn; 2],
+    /// Per slot, how many pods count for something else than they ask for, and how many do so in all.
+    padded: Vec<u32>,
+    all_padded: u64,
 }
 
 /// One resource over all slots.
@@ -45,11 +48,18 @@ pub(crate) fn shares(requested: i64, allocatable: i64) -> (f32, f32) {
 
 impl Columns {
     pub(crate) fn new(resources: usize) -> Columns {
-        Columns { slots: 0, columns: vec![Column::default(); resources], shares: Default::default() }
+        Columns {
+            slots: 0,
+            columns: vec![Column::default(); resources],
+            shares: Default::default(),
+            padded: Vec::new(),
+            all_padded: 0,
+        }
     }
 
     pub(crate) fn push_block(&mut self) {
         self.slots += BLOCK;
+        self.padded.resize(self.slots, 0);
         for column in &mut self.columns {
             column.allocatable.resize(self.slots, 0);
             column.free.resize(self.slots, CLOSED);
@@ -94,6 +104,7 @@ impl Columns {
     }
 
     pub(crate) fn close(&mut self, slot: usize) {
+        self.all_padded -= u64::from(std::mem::take(&mut self.padded[slot]));
         for column in &mut self.columns {
             column.allocatable[slot] = 0;
             column.free[slot] = CLOSED;
@@ -143,6 +154,17 @@ impl Columns {
         }
     }
 
+    /// Notes pods that come (or go, when negative) and count for something else than they ask for.
+    pub(crate) fn take_padded(&mut self, slot: usize, pods: i32) {
+        self.padded[slot] = self.padded[slot].saturating_add_signed(pods);
+        self.all_padded = self.all_padded.saturating_add_signed(pods.into());
+    }
+
+    /// Whether all pods count in scoring for what they ask for.
+    pub(crate) fn scored_as_requested(&self) -> bool {
+        self.all_padded == 0
+    }
+
     pub(crate) fn free(&self, resource: ResourceId, slot: usize) -> i64 {
         self.columns[resource.index()].free[slot]
     }
@@ -172,6 +194,11 @@ impl Columns {
     /// The free quantities of a block.
     pub(crate) fn free_block(&self, resource: ResourceId, block: usize) -> &[i64; BLOCK] {
         block_of(&self.columns[resource.index()].free, block)
+    }
+
+    /// The allocatable quantities of a block.
+    pub(crate) fn allocatable_block(&self, resource: ResourceId, block: usize) -> &[i64; BLOCK] {
+        block_of(&self.columns[resource.index()].allocatable, block)
     }
 
     /// The least and the most free of a resource in a block.

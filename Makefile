@@ -1,0 +1,53 @@
+# What there is to do here. `make help` lists it.
+
+CARGO ?= cargo
+MERIDIAN = $(CARGO) run --locked --quiet --release --package meridian --
+BENCH = $(CARGO) run --locked --quiet --profile bench-final --package meridian -- bench
+
+# The region that `make sim` makes up, and where its report goes.
+HOSTS ?= 5000
+HOURS ?= 24
+REPORT ?= out/report.html
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sim test bench lint clean
+
+help: ## list what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what building needs and this machine lacks
+	@scripts/install
+
+sim: setup ## build, simulate a day of a mid-sized region, write a report
+	$(CARGO) build --locked --release --package meridian
+	@mkdir -p "$(dir $(REPORT))"
+	$(MERIDIAN) sim synthetic --hosts $(HOSTS) --hours $(HOURS) --report "$(REPORT)"
+	@echo "The report is in $(abspath $(REPORT)): open it in a browser."
+
+test: setup ## run all tests; those on real traces need MERIDIAN_DATA
+	$(CARGO) test --locked --workspace
+
+bench: setup ## build with all optimisations and print every figure against its goal
+	$(CARGO) build --locked --profile bench-final --package meridian
+	@set -e; \
+	bench() { echo; echo "meridian bench $$*"; $(BENCH) "$$@"; }; \
+	bench engine/basic; \
+	bench engine/mixed; \
+	bench engine/distinct; \
+	bench engine/distinct --profile kubernetes; \
+	bench engine/latency --class known; \
+	bench engine/latency --class new; \
+	bench sim/synthetic; \
+	if [ -n "$${MERIDIAN_DATA:-}" ]; then \
+		bench sim/openb; \
+	else \
+		echo; echo "sim/openb is left out: MERIDIAN_DATA does not name a folder with traces"; \
+	fi
+
+lint: setup ## check formatting, and lint with warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+clean: ## remove what was built and simulated
+	$(CARGO) clean
+	rm -rf out
