@@ -58,6 +58,11 @@ pub(crate) fn typical(policy: &Policy, source: &Source) -> anyhow::Result<Vec<Ty
     if !policy.needs_typical_pods() {
         return Ok(Vec::new());
     }
-    let pods = source.open()?.pods.collect::<Result<Vec<_>, _>>()?;
-    Ok(typical_pods(&pods))
+    let mut failure = None;
+    let pods = source.open()?.pods.map_while(|pod| pod.map_err(|error| failure = Some(error)).ok());
+    let typical = typical_pods(pods);
+    match failure {
+        Some(error) => Err(error.into()),
+        None => Ok(typical),
+    }
 }

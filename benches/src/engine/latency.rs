@@ -40,6 +40,7 @@ pub(crate) fn latency(parameters: &Parameters, clock: Clock) -> Result<Figure, B
         scheduler.release(stopping).map_err(|error| BenchError::Setup(error.to_string()))?;
         let mut demand = draw_shape(&mut random).demand();
         demand.requests.memory += random.random_range(1..1 << 27);
+        demand.scoring.memory = demand.requests.memory;
         let before = clock();
         let class = if parameters.new_class {
             scheduler.class(&demand).map_err(|error| BenchError::Setup(error.to_string()))?

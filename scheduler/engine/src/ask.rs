@@ -13,6 +13,8 @@ pub(crate) struct Ask {
     pub(crate) scoring: [i64; 2],
     pub(crate) devices: Option<DeviceAsk>,
     pub(crate) ports: Vec<HostPort>,
+    /// Resources that are asked for and that no host of the cell has ever offered: nothing fits.
+    pub(crate) unknown: Vec<String>,
 }
 
 /// `count` devices with `milli` thousandths of each.
@@ -30,16 +32,16 @@ impl DeviceAsk {
 }
 
 impl Ask {
-    /// Compiles a valid demand whose resources the cell has interned.
+    /// Compiles a valid demand. What pods ask for makes no columns: only what hosts offer does.
     pub(crate) fn new(demand: &Demand, cell: &Cell) -> Ask {
         let mut requests = vec![(ResourceId::PODS, 1)];
-        requests.extend(
-            demand
-                .requests
-                .named()
-                .filter(|(_, quantity)| *quantity > 0)
-                .filter_map(|(name, quantity)| Some((cell.resource(name)?, quantity))),
-        );
+        let mut unknown = Vec::new();
+        for (name, quantity) in demand.requests.named().filter(|(_, quantity)| *quantity > 0) {
+            match cell.resource(name) {
+                Some(resource) => requests.push((resource, quantity)),
+                None => unknown.push(name.to_owned()),
+            }
+        }
         Ask {
             requests,
             scoring: [demand.scoring.cpu_milli, demand.scoring.memory],
@@ -48,6 +50,7 @@ impl Ask {
                 .as_ref()
                 .map(|devices| DeviceAsk { count: devices.count, milli: devices.milli as u16 }),
             ports: demand.ports.clone(),
+            unknown,
         }
     }
 

@@ -36,6 +36,9 @@ const ROUNDING: f32 = 1.0 / 1024.0;
 pub(crate) const MOST_LOAD: f32 = 1.0 + 1.0 / 16.0;
 const MOST_SHARE: f32 = 1.0 - 1.0 / 16.0;
 
+/// Promising blocks without a host that fits, after which a search stops to choose.
+const MISSES: usize = 16;
+
 /// Lists kept at the most: each has a number per block.
 const MAX_LISTS: usize = 4096;
 
@@ -109,17 +112,21 @@ impl Bounds {
                 *wanted = score_of(key) as f32 / unit - slack;
             }
         };
-        // The most promising blocks first, until one has a host that fits.
-        while best.1 == NONE {
+        // The most promising blocks first, until one has a host that fits. Where several have none, hosts are scarce for
+        // the class, and all blocks are gone through.
+        for _ in 0..MISSES {
             let (block, bound) = kernel::largest(&self.bounds);
             if bound == f32::NEG_INFINITY {
                 return (None, evaluated);
             }
             self.bounds[block] = f32::NEG_INFINITY;
             evaluate(block, &mut best, &mut wanted);
+            if best.1 != NONE {
+                break;
+            }
         }
         self.open.clear();
-        kernel::at_least(&self.bounds, wanted, &mut self.open);
+        kernel::at_least(&self.bounds, wanted.max(f32::MIN), &mut self.open);
         if self.open.len() <= BLOCK {
             let bounds = &self.bounds;
             self.open.sort_unstable_by(|one, other| {
@@ -135,6 +142,9 @@ impl Bounds {
             }
         }
         let (block, key) = best;
+        if key == NONE {
+            return (None, evaluated);
+        }
         (Some(Best { slot: block * BLOCK + lane_of(key), score: score_of(key) }), evaluated)
     }
 
@@ -155,9 +165,11 @@ impl Bounds {
                 context.ask.scoring_request(linear.resources[number]) as f32 * inverse
             };
             let (first, second) = (share(0), share(1));
-            // What a host does not offer, kube-scheduler leaves out.
-            let is_left_out = offered.contains(&0);
-            if first.max(second) > MOST_SHARE || is_left_out {
+            // Hosts that offer less than is asked for are out of the question even when idle.
+            if (0..2).any(|number| context.ask.request(linear.resources[number]) > offered[number]) {
+                continue;
+            }
+            if first.max(second) > MOST_SHARE {
                 for (block, bound) in self.bounds.iter_mut().enumerate() {
                     if cell.kinds.block(block).contains(&kind) {
                         *bound = f32::INFINITY;

@@ -264,6 +264,9 @@ impl Cell {
         if self.record(host).is_none() {
             return Err(PlaceError::Gone);
         }
+        if let Some(resource) = ask.unknown.first() {
+            return Err(PlaceError::Insufficient { resource: resource.clone() });
+        }
         let slot = host.index();
         for (resource, request) in &ask.requests {
             if !crate::fit::admits(self.columns.free(*resource, slot), *request) {

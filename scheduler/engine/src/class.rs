@@ -9,15 +9,19 @@ use crate::cell::Cell;
 use crate::constraint::{ConstraintKey, ConstraintTable, SetId};
 use crate::demand::{Demand, DemandError};
 use crate::index::Index;
+use crate::plugins::Context;
 
 /// A scheduling class: all pods with equal demands.
+/// The id of a forgotten class never names another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClassId(u32);
+pub struct ClassId {
+    number: u32,
+    generation: u32,
+}
 
 impl ClassId {
-    /// A small dense number, for tables beside the engine. Numbers of forgotten classes are used again.
-    pub fn index(self) -> usize {
-        self.0 as usize
+    fn index(self) -> usize {
+        self.number as usize
     }
 }
 
@@ -29,11 +33,29 @@ pub(crate) struct Class {
     /// Made at the second decision: many classes come once.
     pub(crate) index: Option<Box<Index>>,
     pub(crate) decided: bool,
+    /// The cell's version at the last decision.
+    pub(crate) version: u64,
     /// Blocks that a search by bounds evaluated lately, a running mean.
     pub(crate) searched: f32,
     /// The tick of the last decision.
     pub(crate) used: u64,
 }
+
+impl Class {
+    /// How many blocks the class' index has to rescore before it names the best host. A class that comes so often that
+    /// little changes in between is as good as having one: it is made now.
+    pub(crate) fn behind(&self, context: &Context<'_>) -> usize {
+        let blocks = context.cell.blocks();
+        match &self.index {
+            Some(index) => index.behind(context),
+            None if self.decided && context.cell.journal.version() - self.version < FREQUENT => 0,
+            None => blocks,
+        }
+    }
+}
+
+/// Changes of the cell between two decisions of a class that is worth an index.
+const FREQUENT: u64 = 8;
 
 /// How many bytes all indexes may take together.
 const INDEX_BYTES: usize = 512 << 20;
@@ -42,7 +64,9 @@ const INDEX_BYTES: usize = 512 << 20;
 #[derive(Default)]
 pub(crate) struct ClassTable {
     classes: Vec<Option<Class>>,
-    ids: FxHashMap<Arc<Demand>, u32>,
+    /// Per number, how many classes that had it have been forgotten.
+    generations: Vec<u32>,
+    ids: FxHashMap<Arc<Demand>, ClassId>,
     unused: Vec<u32>,
     index_bytes: usize,
     ticks: u64,
@@ -53,16 +77,13 @@ impl ClassTable {
     pub(crate) fn intern(
         &mut self,
         demand: &Demand,
-        cell: &mut Cell,
+        cell: &Cell,
         constraints: &mut ConstraintTable,
     ) -> Result<ClassId, DemandError> {
         if let Some(id) = self.ids.get(demand) {
-            return Ok(ClassId(*id));
+            return Ok(*id);
         }
         demand.validate()?;
-        if !cell.intern(&demand.requests) {
-            return Err(DemandError::TooManyResources);
-        }
         let demand = Arc::new(demand.clone());
         let models = demand.devices.as_ref().map_or_else(Vec::new, |devices| devices.models.clone());
         let class = Class {
@@ -71,47 +92,83 @@ impl ClassTable {
             demand: Arc::clone(&demand),
             index: None,
             decided: false,
+            version: 0,
             searched: 0.0,
             used: 0,
         };
-        let id = match self.unused.pop() {
-            Some(id) => {
-                self.classes[id as usize] = Some(class);
-                id
+        let number = match self.unused.pop() {
+            Some(number) => {
+                self.classes[number as usize] = Some(class);
+                number
             }
             None => {
                 self.classes.push(Some(class));
+                self.generations.push(0);
                 self.classes.len() as u32 - 1
             }
         };
+        let id = ClassId { number, generation: self.generations[number as usize] };
         self.ids.insert(demand, id);
-        Ok(ClassId(id))
+        Ok(id)
+    }
+
+    fn is_current(&self, id: ClassId) -> bool {
+        self.generations.get(id.index()) == Some(&id.generation)
     }
 
     pub(crate) fn get(&self, id: ClassId) -> Option<&Class> {
+        if !self.is_current(id) {
+            return None;
+        }
         self.classes.get(id.index())?.as_ref()
     }
 
-    /// The class, noted as used now.
-    pub(crate) fn touch(&mut self, id: ClassId) -> Option<&mut Class> {
-        self.ticks += 1;
+    /// The class as it is to the cell now: resources that nobody offered when it was compiled may have come.
+    pub(crate) fn refresh(&mut self, id: ClassId, cell: &Cell) -> Option<&mut Class> {
+        if !self.is_current(id) {
+            return None;
+        }
         let class = self.classes.get_mut(id.index())?.as_mut()?;
-        class.used = self.ticks;
+        if class.ask.unknown.iter().any(|name| cell.resource(name).is_some()) {
+            class.ask = Arc::new(Ask::new(&class.demand, cell));
+            self.index_bytes -= class.index.take().map_or(0, |index| index.bytes());
+        }
         Some(class)
     }
 
-    pub(crate) fn forget(&mut self, id: ClassId, constraints: &mut ConstraintTable) {
-        if let Some(class) = self.classes.get_mut(id.index()).and_then(Option::take) {
-            self.ids.remove(&class.demand);
-            self.index_bytes -= class.index.as_ref().map_or(0, |index| index.bytes());
-            constraints.forget(class.set);
-            self.unused.push(id.0);
+    /// The class as it is to the cell now, noted as used.
+    pub(crate) fn touch(&mut self, id: ClassId, cell: &Cell) -> Option<&mut Class> {
+        self.ticks += 1;
+        let ticks = self.ticks;
+        let class = self.refresh(id, cell)?;
+        class.used = ticks;
+        Some(class)
+    }
+
+    /// Drops the index of a class.
+    pub(crate) fn drop_index(&mut self, id: ClassId) {
+        if let Some(class) = self.classes.get_mut(id.index()).and_then(Option::as_mut) {
+            self.index_bytes -= class.index.take().map_or(0, |index| index.bytes());
         }
     }
 
-    /// Counts a new index, and drops those not used for the longest time where all together take too much.
-    pub(crate) fn account(&mut self, bytes: usize) {
-        self.index_bytes += bytes;
+    pub(crate) fn forget(&mut self, id: ClassId, constraints: &mut ConstraintTable) {
+        if !self.is_current(id) {
+            return;
+        }
+        if let Some(class) = self.classes.get_mut(id.index()).and_then(Option::take) {
+            self.generations[id.index()] = id.generation.wrapping_add(1);
+            self.ids.remove(&class.demand);
+            self.index_bytes -= class.index.as_ref().map_or(0, |index| index.bytes());
+            constraints.forget(class.set);
+            self.unused.push(id.number);
+        }
+    }
+
+    /// Counts what an index takes that took `before` until now, and drops those not used for the longest time where all
+    /// together take too much.
+    pub(crate) fn account(&mut self, before: usize, now: usize) {
+        self.index_bytes = self.index_bytes + now - before;
         if self.index_bytes <= INDEX_BYTES {
             return;
         }

@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 use crate::host::{DEVICE_MILLI, MAX_DEVICES, Taint, TaintEffect};
 use crate::resource::{MAX_QUANTITY, Resources};
 
+/// The most that scoring counts beyond a request, so that sums over a host's pods stay in range: 2^40.
+const MAX_UNREQUESTED: i64 = 1 << 40;
+
 /// Everything about a pod that decides where it may and should run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Demand {
     /// What the pod takes from its host, by the Kubernetes rules (init and sidecar containers, overhead).
     pub requests: Resources,
-    /// What scoring counts for CPU and memory. At least `requests`: containers that ask for nothing count as a little,
-    /// so that they spread (kube-scheduler's "non-zero" requests: 100 milli-CPUs and 200 MB a container).
+    /// What scoring counts for CPU and memory: the requests, or a little for containers that ask for nothing, so that
+    /// they spread (kube-scheduler's "non-zero" requests: 100 milli-CPUs and 200 MB a container).
     pub scoring: ScoringRequests,
     /// Shareable accelerators.
     pub devices: Option<DeviceDemand>,
@@ -197,9 +200,6 @@ pub enum DemandError {
         /// The most that is allowed.
         max: i64,
     },
-    /// More kinds of resources than the cell keeps columns for.
-    #[error("the cell already knows {limit} kinds of resources", limit = crate::resource::MAX_RESOURCES)]
-    TooManyResources,
     /// A field requirement on something else than `metadata.name`.
     #[error("field {key} cannot be selected, want metadata.name")]
     UnknownField {
@@ -214,11 +214,13 @@ impl Demand {
         if let Some((field, quantity)) = self.requests.out_of_range() {
             return Err(out_of_range(&field, quantity, 0, MAX_QUANTITY));
         }
-        for (field, quantity) in
-            [("scoring cpu", self.scoring.cpu_milli), ("scoring memory", self.scoring.memory)]
-        {
-            if !(0..=MAX_QUANTITY).contains(&quantity) {
-                return Err(out_of_range(field, quantity, 0, MAX_QUANTITY));
+        for (field, quantity, request) in [
+            ("scoring cpu", self.scoring.cpu_milli, self.requests.cpu_milli),
+            ("scoring memory", self.scoring.memory, self.requests.memory),
+        ] {
+            let most = request.saturating_add(MAX_UNREQUESTED).min(MAX_QUANTITY);
+            if !(0..=most).contains(&quantity) {
+                return Err(out_of_range(field, quantity, 0, most));
             }
         }
         if let Some(devices) = &self.devices {

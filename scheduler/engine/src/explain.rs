@@ -27,6 +27,8 @@ pub struct Explanation {
     pub refusals: BTreeMap<String, usize>,
     /// The best hosts, best first.
     pub ranked: Vec<Candidate>,
+    /// How much of a point one is in scores.
+    pub unit: i64,
 }
 
 /// A feasible host with its score.
@@ -68,8 +70,13 @@ impl fmt::Display for Explanation {
 
 pub(crate) fn explain(context: &Context<'_>) -> Explanation {
     let cell = context.cell;
-    let mut explanation =
-        Explanation { hosts: cell.len(), feasible: 0, refusals: BTreeMap::new(), ranked: Vec::new() };
+    let mut explanation = Explanation {
+        hosts: cell.len(),
+        feasible: 0,
+        refusals: BTreeMap::new(),
+        ranked: Vec::new(),
+        unit: context.plugins.unit.into(),
+    };
     let mut extremes = Extremes::default();
     let mut feasible = vec![0; cell.blocks()];
     for (block, feasible) in feasible.iter_mut().enumerate() {
@@ -183,5 +190,6 @@ fn insufficient(cell: &Cell, ask: &crate::ask::Ask, slot: usize) -> Vec<String> 
             "pods" => "Too many pods".to_owned(),
             name => format!("Insufficient {name}"),
         })
+        .chain(ask.unknown.iter().map(|name| format!("Insufficient {name}")))
         .collect()
 }

@@ -14,6 +14,9 @@ pub(crate) fn admits(free: i64, request: i64) -> bool {
 
 /// The hosts of a block, among those of `mask`, with room for all quantities of `ask`.
 pub(crate) fn fitting(cell: &Cell, ask: &Ask, block: usize, mut mask: u64) -> u64 {
+    if !ask.unknown.is_empty() {
+        return 0;
+    }
     for (resource, request) in &ask.requests {
         let (least, most) = cell.columns.extremes(*resource, block);
         if !admits(most, *request) {

@@ -1,4 +1,4 @@
-//! Inner loops over the 64 hosts of a block.
+//! Inner loops over the 64 hosts of a block, and over the bounds of all blocks.
 //!
 //! Each is compiled for the plain instruction set and for wide vectors, and the processor at hand chooses, so that one
 //! binary runs everywhere. Results do not depend on the choice: no step is fused or reordered.
@@ -53,7 +53,7 @@ pub(crate) fn after(lanes: Lanes<'_>, after: &mut [f32; BLOCK]) {
     }
 }
 
-/// Adds `weight * (start + slope * share)` to each lane's sum; `slope` is 1 or -1.
+/// Adds to each lane's sum the share in use, or the share that stays free, times a weight.
 #[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
 pub(crate) fn add_shares(after: &[f32; BLOCK], free: bool, weight: f32, sums: &mut [f32; BLOCK]) {
     if free {

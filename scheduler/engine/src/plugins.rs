@@ -16,6 +16,8 @@ pub(crate) struct Plugins {
     pub(crate) scores: Vec<WeightedPlugin>,
     /// Decides which device a sharing pod gets, where the profile minds fragmentation.
     pub(crate) fragmentation: Option<GpuFragmentation>,
+    /// How much of a point one is in scores.
+    pub(crate) unit: i32,
     /// The score in closed form, where it has one.
     pub(crate) linear: Option<Linear>,
     /// Whether scores depend on the largest host of the cell.
@@ -71,6 +73,7 @@ impl Plugins {
                 })
                 .collect(),
             fragmentation,
+            unit: score::unit(profile.arithmetic),
             linear: Linear::of(profile, cell),
             scaled: has("BestFit"),
             normalises_taints: kubernetes && has("TaintToleration"),

@@ -124,9 +124,26 @@ impl Queue {
             }
             false
         });
+        self.compact();
     }
 
-    /// Takes out all pods that still wait, in no particular order.
+    /// Drops entries that are no longer heads when they have become the most.
+    fn compact(&mut self) {
+        if self.heads.len() <= 2 * self.waiting + 64 {
+            return;
+        }
+        self.heads = self
+            .lines
+            .iter()
+            .filter(|(class, _)| !self.parked.contains(class))
+            .flat_map(|(class, lines)| lines.iter().map(move |(priority, line)| (class, priority, line)))
+            .filter_map(|(class, priority, line)| {
+                line.front().map(|(order, _)| (*priority, Reverse(*order), *class))
+            })
+            .collect();
+    }
+
+    /// Takes out all pods that still wait, in the order of their arrival.
     pub fn drain(&mut self) -> Vec<Waiting> {
         self.heads.clear();
         self.parked.clear();

@@ -121,10 +121,10 @@ impl Scheduler {
 
     /// The class of a demand: equal demands, equal classes.
     pub fn class(&mut self, demand: &Demand) -> Result<ClassId, DemandError> {
-        self.classes.intern(demand, &mut self.cell, &mut self.constraints)
+        self.classes.intern(demand, &self.cell, &mut self.constraints)
     }
 
-    /// Drops what is known of a class; its id may come to name another. Placements stay.
+    /// Drops what is known of a class. Placements stay.
     pub fn forget_class(&mut self, class: ClassId) {
         self.classes.forget(class, &mut self.constraints);
     }
@@ -137,42 +137,38 @@ impl Scheduler {
     /// The best host for a pod of a class, over all hosts; of equal scores the first. `None` where no host can take it
     /// now. Takes nothing.
     pub fn decide(&mut self, class: ClassId) -> Option<Choice> {
-        let entry = self.classes.touch(class)?;
+        let entry = self.classes.touch(class, &self.cell)?;
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let ask = Arc::clone(&entry.ask);
         let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &ask, set };
-        let mut grown = 0;
-        let behind = entry.index.as_ref().map_or(set.mask.len(), |index| index.behind(&context));
+        let version = self.cell.journal.version();
         let by_bounds = bound::applies(&context).filter(|_| match self.search {
-            Search::Adaptive => behind as f32 > entry.searched + SEARCH_OVERHEAD,
+            Search::Adaptive => entry.behind(&context) as f32 > entry.searched + SEARCH_OVERHEAD,
             Search::Bounds => true,
             Search::Index => false,
         });
+        let before = entry.index.as_ref().map_or(0, |index| index.bytes());
         let best = match &mut entry.index {
             _ if let Some(linear) = by_bounds => {
                 let (best, evaluated) = self.bounds.search(&context, linear);
                 entry.searched += (evaluated as f32 - entry.searched) * SEARCH_MEMORY;
                 best
             }
-            Some(index) => {
-                let before = index.bytes();
-                let best = index.best(&context);
-                grown = index.bytes().wrapping_sub(before);
-                best
-            }
+            Some(index) => index.best(&context),
             None if entry.decided => {
                 let mut index = Index::build(&context);
                 let best = index.best(&context);
-                grown = index.bytes();
                 entry.index = Some(Box::new(index));
                 best
             }
             None => index::scan(&context),
         };
         entry.decided = true;
-        if grown != 0 {
-            self.classes.account(grown);
+        entry.version = version;
+        let now = entry.index.as_ref().map_or(0, |index| index.bytes());
+        if now != before {
+            self.classes.account(before, now);
         }
         let best = best?;
         let devices = self.choose_devices(best.slot, &ask);
@@ -184,12 +180,19 @@ impl Scheduler {
         let choice = self.decide(class)?;
         let placed = self.place(class, choice.host, choice.devices);
         debug_assert!(placed.is_ok(), "a chosen host admits the class: {placed:?}");
-        placed.ok()
+        if let Ok(placement) = placed {
+            return Some(placement);
+        }
+        // What was derived has gone wrong, and the cell itself, asked last, has said no: derive it all anew.
+        self.classes.drop_index(class);
+        self.bounds = Bounds::default();
+        let choice = self.decide(class)?;
+        self.place(class, choice.host, choice.devices).ok()
     }
 
     /// Commits a pod of a class to a host, if it fits there now. Constraints on labels and taints are not looked at.
     pub fn place(&mut self, class: ClassId, host: HostId, devices: u64) -> Result<Placement, PlaceError> {
-        let ask = &self.classes.get(class).ok_or(PlaceError::UnknownClass)?.ask;
+        let ask = &self.classes.refresh(class, &self.cell).ok_or(PlaceError::UnknownClass)?.ask;
         self.cell.place(ask, host, devices)
     }
 
@@ -200,7 +203,9 @@ impl Scheduler {
 
     /// Whether a pod of a class could go to this one host now.
     pub fn admits(&mut self, class: ClassId, host: HostId) -> bool {
-        let (Some(entry), Some(_)) = (self.classes.get(class), self.cell.record(host)) else { return false };
+        let (Some(entry), Some(_)) = (self.classes.refresh(class, &self.cell), self.cell.record(host)) else {
+            return false;
+        };
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let slot = host.index();
@@ -213,12 +218,13 @@ impl Scheduler {
     /// Whether some host could take a pod of a class if nothing ran there. Where none could, waiting is in vain until
     /// hosts are added or described anew.
     pub fn fits_when_idle(&mut self, class: ClassId) -> bool {
-        let Some(entry) = self.classes.get(class) else { return false };
+        let Some(entry) = self.classes.refresh(class, &self.cell) else { return false };
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let ask = &entry.ask;
         self.cell.hosts().map(HostId::index).any(|slot| {
             set.admits(slot)
+                && ask.unknown.is_empty()
                 && ask.requests.iter().all(|(resource, request)| {
                     crate::fit::admits(self.cell.columns.allocatable(*resource, slot), *request)
                 })
@@ -230,7 +236,7 @@ impl Scheduler {
 
     /// Why a class goes where it goes now, or why nowhere. `None` for a forgotten class.
     pub fn explain(&mut self, class: ClassId) -> Option<Explanation> {
-        let entry = self.classes.get(class)?;
+        let entry = self.classes.refresh(class, &self.cell)?;
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &entry.ask, set };

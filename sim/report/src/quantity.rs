@@ -45,6 +45,11 @@ pub(crate) fn percent(value: f64) -> String {
     }
 }
 
+/// A percentage with two decimals, to compare with published ones: `95.21 %`.
+pub(crate) fn fine_percent(value: f64) -> String {
+    if value.is_finite() { format!("{value:.2} %") } else { UNKNOWN.to_owned() }
+}
+
 /// A part of a whole in percent: `99.8 %`. Not rounded to all or nothing of it, since those are promises.
 pub(crate) fn share(part: u64, whole: u64) -> String {
     if whole == 0 {

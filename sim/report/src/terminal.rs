@@ -54,7 +54,7 @@ impl SimulationReport {
 }
 
 impl OpenbReport {
-    /// The report as a table with sparklines, at most `width` columns wide.
+    /// The report as a table, at most `width` columns wide.
     ///
     /// Without a width that of the terminal is taken, or 100 where there is none.
     pub fn to_terminal(&self, width: Option<u16>) -> String {
@@ -64,21 +64,16 @@ impl OpenbReport {
         for each in &self.arrived {
             levels.add_row(figures([
                 format!("{} %", each.percent),
-                quantity::percent(each.allocation_mean),
+                quantity::fine_percent(each.allocation_mean),
                 spread(each.allocation_stdev),
-                quantity::percent(each.fragmentation_mean),
+                quantity::fine_percent(each.fragmentation_mean),
                 spread(each.fragmentation_stdev),
             ]));
         }
-        let line = |value: fn(&crate::Arrived) -> f64| {
-            sparkline(&self.arrived.iter().map(value).collect::<Vec<_>>(), sparkline_width(width))
-        };
         let mut out = format!("GPU allocation on the openb trace\npolicy {}, ", shown(&self.policy));
         out += &format!("mean of {} seeds, ", quantity::count(self.seeds));
         out += &format!("{} decisions/s\n\n", quantity::short(self.decisions_per_second));
         push(&mut out, "", &levels);
-        out += &format!("allocated   {}\n", line(|each| each.allocation_mean));
-        out += &format!("fragmented  {}\n", line(|each| each.fragmentation_mean));
         out
     }
 }

@@ -59,9 +59,11 @@ pub enum SimulationError {
         want: &'static str,
     },
     /// A pod to tell about that is not in the trace.
-    #[error("pod {pod} is not in the trace")]
+    #[error("pod {pod} is not in the trace, whose first pod is {example}")]
     UnknownPod {
         /// The pod's name.
         pod: String,
+        /// The name of a pod that is.
+        example: String,
     },
 }

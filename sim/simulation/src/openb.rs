@@ -73,6 +73,9 @@ impl OpenbExperiment {
     }
 }
 
+/// Pods that arrive in a run at the most.
+const MAX_ARRIVALS: usize = 10_000_000;
+
 fn device_request(pod: &TracePod) -> u64 {
     u64::from(pod.device_count) * u64::from(pod.device_milli)
 }
@@ -148,7 +151,10 @@ pub fn openb_story(
         }
     };
     run(hosts, pods, experiment, experiment.first_seed, &typical_pods(pods), None, &mut tell)?;
-    let attempt = told.ok_or_else(|| SimulationError::UnknownPod { pod: pod.to_owned() })?;
+    let attempt = told.ok_or_else(|| SimulationError::UnknownPod {
+        pod: pod.to_owned(),
+        example: pods.first().map_or_else(String::new, |pod| pod.name.clone()),
+    })?;
     Ok(Story { pod: pod.to_owned(), clock: "arrival number".to_owned(), attempts: vec![attempt] })
 }
 
@@ -230,6 +236,13 @@ fn arrivals(pods: &[TracePod], wanted: u64, random: &mut ChaCha8Rng) -> Result<V
     }
     let mut arrivals: Vec<usize> = (0..pods.len()).collect();
     while request < wanted {
+        if arrivals.len() >= MAX_ARRIVALS {
+            return Err(SimulationError::OutOfRange {
+                field: "arrivals",
+                value: format!("more than {MAX_ARRIVALS} pods"),
+                want: "pods that ask for more devices, or a smaller multiple of the capacity",
+            });
+        }
         let row = random.random_range(0..pods.len());
         request += device_request(&pods[row]);
         arrivals.push(row);

@@ -91,6 +91,8 @@ struct Simulation<'a> {
     /// The event in which the last of the attempts was made.
     attempt_event: u64,
     watched: Option<(u64, ClassId)>,
+    /// The name of the first pod.
+    example: String,
 }
 
 /// Runs `pods`, which come in the order of arrival, on `hosts`. Returns the report and the story of the watched pod.
@@ -161,6 +163,7 @@ impl<'a> Simulation<'a> {
             attempts: Vec::new(),
             attempt_event: 0,
             watched: None,
+            example: String::new(),
         })
     }
 
@@ -185,6 +188,9 @@ impl<'a> Simulation<'a> {
     fn arrive(&mut self, row: TracePod) -> Result<(), SimulationError> {
         let class = self.class(&row)?;
         let tenant = self.recorder.arrived(&row);
+        if self.example.is_empty() {
+            self.example.clone_from(&row.name);
+        }
         let number = self.summary.pods_arrived;
         self.summary.pods_arrived += 1;
         let watched = self.options.watch.as_ref() == Some(&row.name) && self.watched.is_none();
@@ -342,7 +348,7 @@ impl<'a> Simulation<'a> {
         let unplaced = self.unplaced();
         let story = match &self.options.watch {
             Some(pod) if self.watched.is_none() => {
-                return Err(SimulationError::UnknownPod { pod: pod.clone() });
+                return Err(SimulationError::UnknownPod { pod: pod.clone(), example: self.example });
             }
             watch => watch.clone().map(|pod| Story {
                 pod,
@@ -387,13 +393,19 @@ impl<'a> Simulation<'a> {
         let mut classes: Vec<_> = classes.into_iter().collect();
         classes.sort_by_key(|(class, (pods, _))| (Reverse(*pods), *class));
         let rest = classes.split_off(classes.len().min(TOLD_CLASSES));
-        let mut reasons: BTreeMap<String, (u64, String)> = BTreeMap::new();
+        // Classes that lack the same things are told of together, with the counts of the one that most pods are of.
+        let mut reasons: BTreeMap<Vec<String>, Unplaced> = BTreeMap::new();
         for (class, (pods, example)) in classes {
-            let reason = self.scheduler.explain(class).map_or_else(String::new, |told| told.to_string());
-            reasons.entry(reason).or_insert((0, example)).0 += pods;
+            let Some(told) = self.scheduler.explain(class) else { continue };
+            let lacking = told.refusals.keys().cloned().collect();
+            let entry = reasons.entry(lacking).or_insert_with(|| Unplaced {
+                reason: told.to_string(),
+                pods: 0,
+                example,
+            });
+            entry.pods += pods;
         }
-        let mut unplaced: Vec<Unplaced> =
-            reasons.into_iter().map(|(reason, (pods, example))| Unplaced { reason, pods, example }).collect();
+        let mut unplaced: Vec<Unplaced> = reasons.into_values().collect();
         unplaced.sort_by(|one, other| (other.pods, &one.reason).cmp(&(one.pods, &other.reason)));
         if let Some((_, (_, example))) = rest.first() {
             let pods = rest.iter().map(|(_, (pods, _))| pods).sum();

@@ -64,10 +64,11 @@ impl fmt::Display for Attempt {
         }
         writeln!(out, "  {}", self.explanation)?;
         for (rank, candidate) in self.explanation.ranked.iter().enumerate() {
-            write!(out, "  {}. {} score {}", rank + 1, candidate.name, candidate.score)?;
+            let points = |score: i64| score as f64 / self.explanation.unit as f64;
+            write!(out, "  {}. {} score {:.2}", rank + 1, candidate.name, points(candidate.score))?;
             for (number, part) in candidate.parts.iter().enumerate() {
                 let lead = if number == 0 { " = " } else { " + " };
-                write!(out, "{lead}{} {} x {}", part.plugin, part.weight, part.score)?;
+                write!(out, "{lead}{} {} x {:.2}", part.plugin, part.weight, points(part.score))?;
             }
             writeln!(out)?;
         }

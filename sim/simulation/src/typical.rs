@@ -1,5 +1,6 @@
 //! Which pods are typical for a trace: the shapes that most of its pods have.
 
+use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -17,10 +18,10 @@ pub(crate) fn shape(pod: &TracePod) -> Shape {
 }
 
 /// The most frequent shapes, as many as cover [`TYPICAL_COVERAGE`] of the pods; their shares sum to 1.
-pub fn typical_pods<'a>(pods: impl IntoIterator<Item = &'a TracePod>) -> Vec<TypicalPod> {
+pub fn typical_pods<P: Borrow<TracePod>>(pods: impl IntoIterator<Item = P>) -> Vec<TypicalPod> {
     let mut counts: BTreeMap<Shape, u64> = BTreeMap::new();
     for pod in pods {
-        *counts.entry(shape(pod)).or_default() += 1;
+        *counts.entry(shape(pod.borrow())).or_default() += 1;
     }
     from_counts(counts)
 }
@@ -65,6 +66,6 @@ mod tests {
         let typical = typical_pods(&pods);
         assert_eq!(typical.iter().map(|pod| pod.cpu_milli).collect::<Vec<_>>(), [1, 2]);
         assert!((typical.iter().map(|pod| pod.share).sum::<f64>() - 1.0).abs() < 1e-12);
-        assert!(typical_pods(&[]).is_empty());
+        assert!(typical_pods::<TracePod>([]).is_empty());
     }
 }

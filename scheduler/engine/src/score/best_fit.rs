@@ -24,7 +24,8 @@ impl Score for BestFit {
             let cpu_left = cell.columns.free(ResourceId::CPU, slot) - request;
             let devices_left = cell.devices.get(slot).map_or(0, |set| set.total_free()) - devices;
             let left = share(cpu_left, cell.largest_cpu()) + share(devices_left, cell.largest_devices());
-            (100.0 * (1.0 - left)) as i32 * self.unit
+            // A host that shrank below what it runs has less than nothing left.
+            (100.0 * (1.0 - left)).clamp(0.0, 100.0) as i32 * self.unit
         });
     }
 }

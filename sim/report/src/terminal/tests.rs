@@ -61,7 +61,7 @@ fn openb_is_a_table() {
     let text = example::openb().to_terminal(Some(80));
     let row = text.lines().find(|line| line.contains("100 %")).unwrap();
     let cells = row.split('┆').map(|cell| cell.trim_matches(['│', ' '])).collect::<Vec<_>>();
-    assert_eq!(cells, ["100 %", "92.0 %", "0.50", "9.0 %", "0.11"]);
+    assert_eq!(cells, ["100 %", "92.00 %", "0.50", "9.00 %", "0.11"]);
     assert!(text.contains("mean of 10 seeds, 310k decisions/s"));
     assert!(widest(&text) <= 80);
     assert!(crate::OpenbReport::default().to_terminal(Some(80)).contains("mean of 0 seeds"));

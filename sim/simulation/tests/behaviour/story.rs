@@ -65,5 +65,5 @@ fn a_pod_that_is_not_in_the_trace_is_an_error() {
     let options = Options { watch: Some("nobody".to_owned()), ..options("meridian", &pods) };
     let error =
         simulate(&[host("a", 1_000, 1_024)], pods.into_iter().map(Ok), &options, &mut |_| {}).unwrap_err();
-    assert!(matches!(&error, SimulationError::UnknownPod { pod } if pod == "nobody"), "{error}");
+    assert!(matches!(&error, SimulationError::UnknownPod { pod, .. } if pod == "nobody"), "{error}");
 }

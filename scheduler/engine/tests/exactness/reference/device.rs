@@ -39,7 +39,8 @@ pub(crate) fn best_fit(machines: &[&Machine], machine: &Machine, demand: &Demand
     let cpu_left = machine.free("cpu") - demand.requests.cpu_milli;
     let devices_left: i64 = after(machine, demand, devices).iter().sum();
     let term = |left: i64, largest: i64| if largest == 0 { 0.0 } else { 0.5 * left as f64 / largest as f64 };
-    (100.0 * (1.0 - (term(cpu_left, largest_cpu) + term(devices_left, largest_devices)))) as i64
+    (100.0 * (1.0 - (term(cpu_left, largest_cpu) + term(devices_left, largest_devices)))).clamp(0.0, 100.0)
+        as i64
 }
 
 /// How little placing the pod here adds to what typical pods cannot use (FGD).
