@@ -1,9 +1,13 @@
 //! `meridian explain`: why a pod went where it went.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
-use meridian_simulation::{OpenbExperiment, Options, openb_story, simulate};
+use meridian_kubernetes::Dump;
+use meridian_simulation::{OpenbExperiment, Options, cluster_story, openb_story, simulate};
 use meridian_trace::PodOrder;
 
 use crate::policy::{PolicyArguments, typical};
@@ -40,6 +44,21 @@ enum Explained {
     Tables(PodOf<TablesArguments>),
     /// A pod of the published experiment on the openb trace.
     Openb(OpenbPod),
+    /// A pod of a Kubernetes cluster, from a dump of its nodes and pods: where it would go now, or why nowhere.
+    Cluster(ClusterPod),
+}
+
+/// A pod of a Kubernetes cluster.
+#[derive(Debug, Args)]
+struct ClusterPod {
+    /// The pod as NAMESPACE/NAME.
+    #[arg(value_name = "POD")]
+    pod: String,
+    /// What `kubectl get nodes,pods -A -o json` printed (JSON or YAML).
+    #[arg(long, value_name = "FILE")]
+    dump: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArguments,
 }
 
 /// A pod of the openb experiment.
@@ -60,6 +79,17 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Explained::Synthetic(pod) => pod.explain(Source::Synthetic),
         Explained::Swf(pod) => pod.explain(Source::Swf),
         Explained::Tables(pod) => pod.explain(Source::Tables),
+        Explained::Cluster(arguments) => {
+            let policy = arguments.policy.policy()?;
+            let reading = || format!("reading {}", arguments.dump.display());
+            let file = File::open(&arguments.dump).with_context(reading)?;
+            let dump = Dump::from_reader(file).with_context(reading)?;
+            let told = cluster_story(&dump, &policy, &arguments.pod)?;
+            for caveat in &told.caveats {
+                output::note(&format!("note: {caveat}"));
+            }
+            output::print(&told.story.to_string())
+        }
         Explained::Openb(arguments) => {
             let (hosts, pods) = arguments.pod.source.read(PodOrder::File)?;
             let experiment = OpenbExperiment {

@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("meridian-store", &[]),
     ("meridian-trace", &[]),
     ("meridian-report", &[]),
-    ("meridian-simulation", &["meridian-engine", "meridian-trace", "meridian-report"]),
+    ("meridian-simulation", &["meridian-engine", "meridian-kubernetes", "meridian-trace", "meridian-report"]),
     (
         "meridian-benches",
         &[

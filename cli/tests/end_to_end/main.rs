@@ -5,6 +5,7 @@
 
 mod bench;
 mod chosen;
+mod cluster;
 mod converted;
 mod explained;
 mod folder;

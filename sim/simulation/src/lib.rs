@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cluster;
 mod digest;
 mod error;
 mod openb;
@@ -18,6 +19,7 @@ mod story;
 mod translate;
 mod typical;
 
+pub use self::cluster::{ClusterStory, cluster_story};
 pub use self::error::SimulationError;
 pub use self::openb::{OpenbExperiment, openb_experiment, openb_story};
 pub use self::policy::{POLICIES, Policy};
