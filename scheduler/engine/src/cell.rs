@@ -207,23 +207,20 @@ impl Cell {
     pub fn update_host(&mut self, id: HostId, host: &Host) -> Result<(), HostError> {
         host.validate()?;
         let slot = id.index();
-        let record = self.record(id).ok_or(HostError::Gone)?;
-        if *record.name != *host.name {
-            if self.by_name.contains_key(host.name.as_str()) {
-                return Err(HostError::DuplicateName { name: host.name.clone() });
-            }
-            let old = Arc::clone(&record.name);
-            self.devices.check(slot, host)?;
-            self.intern_resources(host)?;
+        let old = Arc::clone(&self.record(id).ok_or(HostError::Gone)?.name);
+        let is_renamed = *old != *host.name;
+        if is_renamed && self.by_name.contains_key(host.name.as_str()) {
+            return Err(HostError::DuplicateName { name: host.name.clone() });
+        }
+        self.devices.check(slot, host)?;
+        self.intern_resources(host)?;
+        if is_renamed {
             let name: Arc<str> = Arc::from(host.name.as_str());
             self.by_name.remove(&old);
             self.by_name.insert(Arc::clone(&name), slot as u32);
             if let Some(record) = &mut self.records[slot] {
                 record.name = name;
             }
-        } else {
-            self.devices.check(slot, host)?;
-            self.intern_resources(host)?;
         }
         self.discount(slot);
         self.devices.set(slot, host.devices.as_ref());

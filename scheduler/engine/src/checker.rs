@@ -1,7 +1,7 @@
 //! Checks a cell against the placements that should be in it, from first principles.
 //!
-//! It recomputes everything that the cell keeps up to date step by step. Tests call it at their end, the simulator
-//! during its runs.
+//! It adds up what placements hold and compares it with what hosts offer and with the cell's own accounts and block
+//! summaries. Tests and simulations call it at their end.
 
 use rustc_hash::FxHashMap;
 
@@ -47,6 +47,14 @@ pub enum Violation {
         /// The port's number.
         port: u16,
     },
+    /// The share in use that scoring reads is not what the quantities come to.
+    #[error("host {host}: the share of {resource} in use is wrong")]
+    StaleShare {
+        /// The host's name.
+        host: String,
+        /// The resource's name.
+        resource: String,
+    },
     /// A summary of a block is not what its hosts add up to.
     #[error("block {block}: the summary of resource {resource} is wrong")]
     StaleSummary {
@@ -68,6 +76,11 @@ pub fn check<'a>(cell: &Cell, placements: impl IntoIterator<Item = &'a Placement
     for host in cell.hosts() {
         let placed = by_host.get(&host).map_or(&[][..], Vec::as_slice);
         check_host(cell, host, placed, &mut violations);
+    }
+    for (resource, slot) in cell.columns.wrong_shares() {
+        let host = cell.name(cell.id(slot)).unwrap_or_default().to_owned();
+        violations
+            .push(Violation::StaleShare { host, resource: cell.resources.name_at(resource).to_owned() });
     }
     for (resource, block) in cell.columns.wrong_summaries() {
         let resource = cell.resources.name_at(resource).to_owned();

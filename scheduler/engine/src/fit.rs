@@ -8,6 +8,7 @@ use crate::cell::Cell;
 use crate::kernel;
 
 /// Whether `request` fits into `free`. A request of zero always does; it is never asked about.
+#[inline(always)]
 pub(crate) fn admits(free: i64, request: i64) -> bool {
     request <= free
 }

@@ -36,17 +36,17 @@ pub(crate) fn fixed(points: f32) -> i32 {
 }
 
 /// The hosts with at least `request` free, as a mask.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2", "x86_64+avx512f+avx512vl+avx512dq+avx512bw"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+bmi1+bmi2"))]
 pub(crate) fn admitting(free: &[i64; BLOCK], request: i64) -> u64 {
     let mut mask = 0;
     for (bit, free) in free.iter().enumerate() {
-        mask |= u64::from(request <= *free) << bit;
+        mask |= u64::from(crate::fit::admits(*free, request)) << bit;
     }
     mask
 }
 
 /// The share of a resource in use once the class is placed.
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 pub(crate) fn after(lanes: Lanes<'_>, after: &mut [f32; BLOCK]) {
     for lane in 0..BLOCK {
         after[lane] = lanes.load[lane] + lanes.request * lanes.inverse[lane];
@@ -54,7 +54,7 @@ pub(crate) fn after(lanes: Lanes<'_>, after: &mut [f32; BLOCK]) {
 }
 
 /// Adds to each lane's sum the share in use, or the share that stays free, times a weight.
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 pub(crate) fn add_shares(after: &[f32; BLOCK], free: bool, weight: f32, sums: &mut [f32; BLOCK]) {
     if free {
         for lane in 0..BLOCK {
@@ -68,7 +68,7 @@ pub(crate) fn add_shares(after: &[f32; BLOCK], free: bool, weight: f32, sums: &m
 }
 
 /// Points of `sums * scale`.
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 pub(crate) fn scaled(sums: &[f32; BLOCK], scale: f32, points: &mut [i32; BLOCK]) {
     for lane in 0..BLOCK {
         points[lane] = fixed(sums[lane] * scale);
@@ -76,7 +76,7 @@ pub(crate) fn scaled(sums: &[f32; BLOCK], scale: f32, points: &mut [i32; BLOCK])
 }
 
 /// Points for how near two shares are to each other.
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 pub(crate) fn balance(one: &[f32; BLOCK], other: &[f32; BLOCK], points: &mut [i32; BLOCK]) {
     for lane in 0..BLOCK {
         points[lane] = fixed(100.0 * (1.0 - (one[lane] - other[lane]).abs() * 0.5));
@@ -84,7 +84,7 @@ pub(crate) fn balance(one: &[f32; BLOCK], other: &[f32; BLOCK], points: &mut [i3
 }
 
 /// Adds points times a weight to totals.
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 pub(crate) fn add_weighted(points: &[i32; BLOCK], weight: i32, totals: &mut [i32; BLOCK]) {
     for lane in 0..BLOCK {
         totals[lane] = totals[lane].wrapping_add(points[lane].wrapping_mul(weight));
@@ -92,7 +92,7 @@ pub(crate) fn add_weighted(points: &[i32; BLOCK], weight: i32, totals: &mut [i32
 }
 
 /// The largest total among the lanes of `mask`, and the first lane that has it. `mask` is not empty.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2", "x86_64+avx512f+avx512vl+avx512dq+avx512bw"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+bmi1+bmi2"))]
 pub(crate) fn best_lane(totals: &mut [i32; BLOCK], mask: u64) -> (i32, usize) {
     best_of(totals, mask)
 }
@@ -114,7 +114,7 @@ fn best_of(totals: &mut [i32; BLOCK], mask: u64) -> (i32, usize) {
 
 /// Totals of a profile in closed form, and the best of them: what [`after`], [`add_shares`], [`scaled`], [`balance`],
 /// [`add_weighted`] and [`best_lane`] come to one after the other, step by step alike.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2", "x86_64+avx512f+avx512vl+avx512dq+avx512bw"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+bmi1+bmi2"))]
 pub(crate) fn best_linear(one: Lanes<'_>, other: Lanes<'_>, linear: &Linear, mask: u64) -> (i32, usize) {
     let mut totals = [0; BLOCK];
     let Linear { weights: [first, second], free, scale, fit, balance, base, .. } = *linear;
@@ -151,7 +151,7 @@ const MOST_EXACT: i64 = 1 << 45;
 
 /// Totals of a profile in kube-scheduler's whole numbers, and the best of them; `None` where a host offers too much for
 /// double precision.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+fma", "x86_64+avx512f+avx512vl+avx512dq+avx512bw"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+bmi1+bmi2+fma"))]
 pub(crate) fn best_whole(
     one: WholeLanes<'_>,
     other: WholeLanes<'_>,
@@ -197,7 +197,7 @@ pub(crate) fn best_whole(
 
 /// The least cost of the hosts of one kind in a block, at a tilt; infinite where there are none, and less than any number
 /// where a host is loaded beyond what bounds hold for.
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl+avx512bw"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2"))]
 pub(crate) fn least_cost(
     first: &[f32; BLOCK],
     second: &[f32; BLOCK],
@@ -222,7 +222,7 @@ pub(crate) fn least_cost(
 }
 
 /// Raises each bound to `top` less the cost where that is higher.
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 pub(crate) fn raise_bounds(costs: &[f32], top: f32, bounds: &mut [f32]) {
     for (bound, cost) in bounds.iter_mut().zip(costs) {
         let candidate = top - cost;
@@ -231,7 +231,7 @@ pub(crate) fn raise_bounds(costs: &[f32], top: f32, bounds: &mut [f32]) {
 }
 
 /// The largest number and the first place that has it.
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f+avx512vl"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 pub(crate) fn largest(numbers: &[f32]) -> (usize, f32) {
     let (chunks, rest) = numbers.as_chunks::<16>();
     let mut most = [f32::NEG_INFINITY; 16];
@@ -248,7 +248,7 @@ pub(crate) fn largest(numbers: &[f32]) -> (usize, f32) {
 }
 
 /// Appends the places of all numbers of at least `bound`.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2", "x86_64+avx512f+avx512vl"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+bmi1+bmi2"))]
 pub(crate) fn at_least(numbers: &[f32], bound: f32, places: &mut Vec<u32>) {
     let (chunks, rest) = numbers.as_chunks::<32>();
     for (number, chunk) in chunks.iter().enumerate() {

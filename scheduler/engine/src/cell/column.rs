@@ -206,6 +206,20 @@ impl Columns {
         self.columns[resource.index()].extremes[block]
     }
 
+    /// Recomputes every share and compares: the slots whose share is wrong, with the resource's index first.
+    pub(crate) fn wrong_shares(&self) -> Vec<(usize, usize)> {
+        let mut wrong = Vec::new();
+        for (resource, (share, column)) in self.shares.iter().zip(&self.columns).enumerate() {
+            for slot in 0..self.slots {
+                let right = shares(share.requested[slot], column.allocatable[slot]);
+                if (share.load[slot], share.inverse[slot]) != right {
+                    wrong.push((resource, slot));
+                }
+            }
+        }
+        wrong
+    }
+
     /// Recomputes every summary and compares: the blocks whose summary is wrong, with the resource's index.
     pub(crate) fn wrong_summaries(&self) -> Vec<(usize, usize)> {
         let mut wrong = Vec::new();
