@@ -10,7 +10,7 @@ HOURS ?= 24
 REPORT ?= out/report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test bench lint clean
+.PHONY: help setup setup-test sim test bench lint clean
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -18,13 +18,16 @@ help: ## list what there is to do
 setup: ## install what building needs and this machine lacks
 	@scripts/install
 
+setup-test:
+	@scripts/install test
+
 sim: setup ## build, simulate a day of a mid-sized region, write a report
 	$(CARGO) build --locked --release --package meridian
 	@mkdir -p "$(dir $(REPORT))"
 	$(MERIDIAN) sim synthetic --hosts $(HOSTS) --hours $(HOURS) --report "$(REPORT)"
 	@echo "The report is in $(abspath $(REPORT)): open it in a browser."
 
-test: setup ## run all tests; those on real traces need MERIDIAN_DATA
+test: setup-test ## run all tests; those on real traces need MERIDIAN_DATA
 	$(CARGO) test --locked --workspace
 
 bench: setup ## build with all optimisations and print every figure against its goal
@@ -44,7 +47,7 @@ bench: setup ## build with all optimisations and print every figure against its 
 		echo; echo "sim/openb is left out: MERIDIAN_DATA does not name a folder with traces"; \
 	fi
 
-lint: setup ## check formatting, and lint with warnings as errors
+lint: setup-test ## check formatting, and lint with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
