@@ -7,7 +7,7 @@ use meridian_engine::{
 };
 use rand::{Rng, RngExt};
 
-use crate::BenchError;
+use crate::parameters::{BenchError, Fill};
 
 /// A shape of hosts or pods: milli-CPUs and bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,24 +68,41 @@ pub(crate) fn class(scheduler: &mut Scheduler, shape: Shape) -> Result<ClassId, 
     scheduler.class(&shape.demand()).map_err(setup)
 }
 
-/// Places pods of the classes that `next` draws on random hosts until half of the cell's CPU is taken.
-pub fn filled_cell(
+/// Pods in a row that find no room, after which a cell counts as full.
+const MOST_REFUSED: u32 = 1_000_000;
+
+/// Fills a cell with pods of the classes that `next` draws until half of its CPU is taken.
+pub(crate) fn filled_cell(
     scheduler: &mut Scheduler,
+    fill: Fill,
     random: &mut impl Rng,
     mut next: impl FnMut(&mut dyn Rng) -> (ClassId, Shape),
-) -> Vec<Placement> {
+) -> Result<Vec<Placement>, BenchError> {
     let hosts: Vec<HostId> = scheduler.cell().hosts().collect();
     let capacity: i64 =
         hosts.iter().filter_map(|host| scheduler.cell().allocatable(*host, ResourceId::CPU)).sum();
     let mut placements = Vec::new();
-    let mut taken = 0;
+    let (mut taken, mut refused) = (0, 0);
     while taken < capacity / 2 {
         let (class, shape) = next(random);
-        let host = hosts[random.random_range(0..hosts.len())];
-        if let Ok(placement) = scheduler.place(class, host, 0) {
-            placements.push(placement);
-            taken += shape.cpu_milli;
+        let placement = match fill {
+            Fill::Scattered => {
+                let host = hosts[random.random_range(0..hosts.len())];
+                scheduler.place(class, host, 0).ok()
+            }
+            Fill::Scheduled => scheduler.schedule(class),
+        };
+        match placement {
+            Some(placement) => {
+                placements.push(placement);
+                taken += shape.cpu_milli;
+                refused = 0;
+            }
+            None if refused == MOST_REFUSED => {
+                return Err(BenchError::Setup("no room is left before half of the CPU is taken".to_owned()));
+            }
+            None => refused += 1,
         }
     }
-    placements
+    Ok(placements)
 }

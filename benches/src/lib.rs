@@ -13,9 +13,9 @@ mod memory;
 mod parameters;
 mod sim;
 
-pub use self::cell::{Shape, filled_cell, scheduler_with};
+pub use self::cell::{Shape, scheduler_with};
 pub use self::figure::{Direction, Figure, Goal};
-pub use self::parameters::{BenchError, Parameters, ProfileName};
+pub use self::parameters::{BenchError, Fill, Parameters, ProfileName};
 
 /// Nanoseconds since some moment, never decreasing.
 pub type Clock = fn() -> u64;

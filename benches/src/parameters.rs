@@ -19,10 +19,32 @@ pub struct Parameters {
     pub profile: ProfileName,
     /// Whether the pod of `engine/latency` is of a class never seen.
     pub new_class: bool,
+    /// How cells are half filled.
+    pub fill: Fill,
     /// The policy of `sim/openb`.
     pub policy: Option<String>,
     /// The folder with traces (`MERIDIAN_DATA`).
     pub data: Option<std::path::PathBuf>,
+}
+
+/// How a cell is filled before a bench.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fill {
+    /// Pods on random hosts.
+    #[default]
+    Scattered,
+    /// Pods where the scheduler puts them: under a profile that spreads, all hosts are loaded alike.
+    Scheduled,
+}
+
+impl Fill {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fill::Scattered => "scattered",
+            Fill::Scheduled => "scheduled",
+        }
+    }
 }
 
 /// The two profiles.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use meridian_benches::{BENCHES, Figure, Parameters, ProfileName};
+use meridian_benches::{BENCHES, Figure, Fill, Parameters, ProfileName};
 
 use crate::{clock, output};
 
@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// The kind of class that engine/latency times.
     #[arg(long, value_enum, default_value_t = Class::Known)]
     class: Class,
+    /// How cells are half filled before engine/mixed, engine/distinct and engine/latency.
+    #[arg(long, value_enum, default_value_t = Filling::Scattered)]
+    fill: Filling,
     /// The policy of the sim benches.
     #[arg(long)]
     policy: Option<String>,
@@ -46,6 +49,14 @@ pub(crate) struct Arguments {
 enum Profile {
     Meridian,
     Kubernetes,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Filling {
+    /// Pods on random hosts.
+    Scattered,
+    /// Pods where the scheduler puts them.
+    Scheduled,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -71,6 +82,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Profile::Kubernetes => ProfileName::Kubernetes,
         },
         new_class: matches!(arguments.class, Class::New),
+        fill: match arguments.fill {
+            Filling::Scattered => Fill::Scattered,
+            Filling::Scheduled => Fill::Scheduled,
+        },
         policy: arguments.policy.clone(),
         data: arguments.data.clone(),
     };

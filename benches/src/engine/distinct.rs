@@ -1,31 +1,21 @@
 //! `engine/distinct`: every pod its own class.
 
 use meridian_engine::{Demand, Resources, ScoringRequests};
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::Clock;
-use crate::cell::{Shape, class, filled_cell, scheduler_with};
-use crate::engine::{HOSTS, draw_shape, rate};
+use crate::cell::Shape;
+use crate::engine::{HalfFull, draw_shape, half_full, rate};
 use crate::figure::{Direction, Figure, Goal};
 use crate::parameters::{BenchError, Parameters, ProfileName, count};
-
-/// Classes of the pods that half fill the cell.
-const FILLING: usize = 64;
 
 pub(crate) fn distinct(parameters: &Parameters, clock: Clock) -> Result<Figure, BenchError> {
     let hosts = count("hosts", parameters.hosts, 100_000)?;
     let pods = count("pods", parameters.pods, 20_000)?;
     let mut random = ChaCha8Rng::seed_from_u64(parameters.seed);
-    let mut scheduler = scheduler_with(parameters.profile.profile(), hosts, &HOSTS)?;
-    let mut classes = Vec::new();
-    for _ in 0..FILLING {
-        let shape = draw_shape(&mut random);
-        classes.push((class(&mut scheduler, shape)?, shape));
-    }
-    let running =
-        filled_cell(&mut scheduler, &mut random, |random| classes[random.random_range(0..classes.len())])
-            .len();
+    let HalfFull { mut scheduler, running, .. } = half_full(parameters, hosts, &mut random)?;
+    let running = running.len();
     let demands: Vec<Demand> = (0..pods)
         .map(|number| {
             let Shape { cpu_milli, memory } = draw_shape(&mut random);
@@ -56,6 +46,7 @@ pub(crate) fn distinct(parameters: &Parameters, clock: Clock) -> Result<Figure, 
         .with("pods", pods)
         .with("placed", placed)
         .with("running", running)
+        .with("fill", parameters.fill.name())
         .with("seed", parameters.seed)
         .with("profile", parameters.profile.name()))
 }

@@ -4,27 +4,15 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Clock;
-use crate::cell::{class, filled_cell, scheduler_with};
-use crate::engine::{HOSTS, draw_shape};
+use crate::engine::{HalfFull, draw_shape, half_full};
 use crate::figure::{Direction, Figure, Goal};
 use crate::parameters::{BenchError, Parameters, count};
-
-/// Classes of the pods that half fill the cell.
-const FILLING: usize = 64;
 
 pub(crate) fn latency(parameters: &Parameters, clock: Clock) -> Result<Figure, BenchError> {
     let hosts = count("hosts", parameters.hosts, 300_000)?;
     let pods = count("pods", parameters.pods, 2_000)?;
     let mut random = ChaCha8Rng::seed_from_u64(parameters.seed);
-    let mut scheduler = scheduler_with(parameters.profile.profile(), hosts, &HOSTS)?;
-    let mut classes = Vec::new();
-    for _ in 0..FILLING {
-        let shape = draw_shape(&mut random);
-        classes.push((class(&mut scheduler, shape)?, shape));
-    }
-    let mut running =
-        filled_cell(&mut scheduler, &mut random, |random| classes[random.random_range(0..classes.len())]);
-    let known = classes[0].0;
+    let HalfFull { mut scheduler, known, mut running } = half_full(parameters, hosts, &mut random)?;
     for _ in 0..2 {
         let _ = scheduler.decide(known);
     }
@@ -64,6 +52,7 @@ pub(crate) fn latency(parameters: &Parameters, clock: Clock) -> Result<Figure, B
         .with("class", if parameters.new_class { "new" } else { "known" })
         .with("p50_us", at(0.5))
         .with("max_us", at(1.0))
+        .with("fill", parameters.fill.name())
         .with("seed", parameters.seed)
         .with("profile", parameters.profile.name()))
 }

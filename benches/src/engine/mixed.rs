@@ -24,7 +24,7 @@ pub(crate) fn mixed(parameters: &Parameters, clock: Clock) -> Result<Figure, Ben
     let zipf = Zipf::new(f64::from(number), 1.0).map_err(|error| BenchError::Setup(error.to_string()))?;
     let mut draw = |random: &mut dyn rand::Rng| classes[zipf.sample(random) as usize - 1];
     let mut placements: Vec<_> =
-        filled_cell(&mut scheduler, &mut random, &mut draw).into_iter().map(Some).collect();
+        filled_cell(&mut scheduler, parameters.fill, &mut random, &mut draw)?.into_iter().map(Some).collect();
     let start = placements.len();
     let arrivals = |random: &mut ChaCha8Rng, pods: u32| -> Vec<(usize, _)> {
         (0..pods).map(|_| (random.random_range(0..start), draw(random).0)).collect()
@@ -54,6 +54,7 @@ pub(crate) fn mixed(parameters: &Parameters, clock: Clock) -> Result<Figure, Ben
         .with("pods", pods)
         .with("classes", number)
         .with("running", start)
+        .with("fill", parameters.fill.name())
         .with("seed", parameters.seed)
         .with("profile", parameters.profile.name()))
 }
