@@ -11,6 +11,8 @@ use meridian_trace::{
     read_csv_pods, read_hosts,
 };
 
+use crate::output;
+
 /// A trace.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Source {
@@ -182,10 +184,35 @@ impl SwfArguments {
                 format!("{} CPUs, {} GiB", self.host_cpus, self.host_memory_gib),
             )]),
             hosts,
-            pods: Box::new(Swf::open(&self.trace, options)?),
+            pods: told(Swf::open(&self.trace, options)?),
             until_ms: None,
         })
     }
+}
+
+/// The jobs of a log; at its end it is said which lines were no jobs that could be run.
+fn told(mut jobs: Swf) -> Pods {
+    let mut is_told = false;
+    Box::new(std::iter::from_fn(move || {
+        let job = jobs.next();
+        let skipped = jobs.skipped();
+        if job.is_none() && !is_told && skipped.total() > 0 {
+            is_told = true;
+            let reasons: Vec<String> = [
+                (skipped.processors, "without processors"),
+                (skipped.submit_time, "without a submit time"),
+                (skipped.run_time, "without a run time"),
+                (skipped.zero_run_time, "that ran for no time"),
+                (skipped.partial, "that are parts of others"),
+            ]
+            .iter()
+            .filter(|(jobs, _)| *jobs > 0)
+            .map(|(jobs, reason)| format!("{jobs} {reason}"))
+            .collect();
+            output::note(&format!("note: {} jobs passed over: {}", skipped.total(), reasons.join(", ")));
+        }
+        job
+    }))
 }
 
 impl TablesArguments {

@@ -51,3 +51,13 @@ fn it_stops_where_it_is_told_to() {
     assert_eq!(report["summary"]["simulated_ms"], 9_007_199_251_200_000_u64);
     assert_eq!(report["summary"]["pods_waiting"], 0);
 }
+
+#[test]
+fn jobs_that_are_passed_over_are_counted() {
+    let folder = crate::folder::Folder::new();
+    // The second job ran for no time.
+    let log = "1 0 0 60 1 -1 -1 1 -1 -1 1 1 1 -1 1 -1 -1 -1\n2 5 0 0 1 -1 -1 1 -1 -1 1 1 1 -1 1 -1 -1 -1\n";
+    folder.write("log.swf", log);
+    let ran = folder.runs("sim swf --trace log.swf --hosts 2");
+    assert_eq!(ran.err, "note: 1 jobs passed over: 1 that ran for no time\n");
+}
