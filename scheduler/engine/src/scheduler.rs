@@ -149,20 +149,19 @@ impl Scheduler {
             Search::Index => false,
         });
         let before = entry.index.as_ref().map_or(0, |index| index.bytes());
-        let best = match &mut entry.index {
-            _ if let Some(linear) = by_bounds => {
-                let (best, evaluated) = self.bounds.search(&context, linear);
-                entry.searched += (evaluated as f32 - entry.searched) * SEARCH_MEMORY;
-                best
-            }
-            Some(index) => index.best(&context),
-            None if entry.decided => {
-                let mut index = Index::build(&context);
-                let best = index.best(&context);
-                entry.index = Some(Box::new(index));
-                best
-            }
-            None => index::scan(&context),
+        let best = if let Some(linear) = by_bounds {
+            let (best, evaluated) = self.bounds.search(&context, linear);
+            entry.searched += (evaluated as f32 - entry.searched) * SEARCH_MEMORY;
+            best
+        } else if let Some(index) = &mut entry.index {
+            index.best(&context)
+        } else if entry.decided {
+            let mut index = Index::build(&context);
+            let best = index.best(&context);
+            entry.index = Some(Box::new(index));
+            best
+        } else {
+            index::scan(&context)
         };
         entry.decided = true;
         entry.version = version;
