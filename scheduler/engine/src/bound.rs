@@ -93,9 +93,10 @@ pub(crate) fn applies<'a>(context: &Context<'a>) -> Option<&'a Linear> {
 impl Bounds {
     /// The best host for a class, and how many blocks had to be evaluated to know.
     pub(crate) fn search(&mut self, context: &Context<'_>, linear: &Linear) -> (Option<Best>, usize) {
-        self.bound(context, linear);
         let unit = score::unit(linear.arithmetic) as f32;
-        let top = points(linear) + linear.base as f32 / unit;
+        // What a host would score that costs nothing.
+        let top = 100.0 * (linear.fit + linear.balance) as f32 + linear.base as f32 / unit;
+        self.bound(context, linear, top);
         let slack = ROUNDING * (linear.fit + linear.balance) as f32 + top * f32::EPSILON * 4.0;
         // The score, in points, that a block must be able to reach to be of interest.
         let mut wanted = f32::NEG_INFINITY;
@@ -149,14 +150,12 @@ impl Bounds {
     }
 
     /// Fills in the bound of every block.
-    fn bound(&mut self, context: &Context<'_>, linear: &Linear) {
+    fn bound(&mut self, context: &Context<'_>, linear: &Linear, top: f32) {
         let cell = context.cell;
         self.ticks += 1;
         self.bounds.clear();
         self.bounds.resize(cell.blocks(), f32::NEG_INFINITY);
         let cost = Cost::of(linear);
-        let unit = score::unit(linear.arithmetic) as f32;
-        let top = points(linear) + linear.base as f32 / unit;
         for (kind, cpu_milli, memory) in cell.kinds.iter() {
             let offered =
                 linear.resources.map(|resource| if resource.index() == 0 { cpu_milli } else { memory });
@@ -183,7 +182,7 @@ impl Bounds {
             let rest = tilt - point * STEP;
             let growth = cost.first - cost.difference;
             let shift = (cost.first + cost.second) * second + growth * rest;
-            self.refresh(context, kind, point as i32, cost);
+            self.refresh(context, linear, kind, point as i32, cost);
             if let Some(list) = self.lists.get(&(kind, point as i32)) {
                 kernel::raise_bounds(&list.costs, top - shift, &mut self.bounds);
             }
@@ -196,7 +195,8 @@ impl Bounds {
         }
     }
 
-    fn refresh(&mut self, context: &Context<'_>, kind: u32, point: i32, cost: Cost) {
+    /// Has the list of a kind and a point of the grid catch up with the cell, new if need be.
+    fn refresh(&mut self, context: &Context<'_>, linear: &Linear, kind: u32, point: i32, cost: Cost) {
         let cell = context.cell;
         if self.lists.len() >= MAX_LISTS && !self.lists.contains_key(&(kind, point)) {
             let mut used: Vec<u64> = self.lists.values().map(|list| list.used).collect();
@@ -207,10 +207,10 @@ impl Bounds {
         let list = self.lists.entry((kind, point)).or_default();
         list.used = self.ticks;
         list.costs.resize(cell.blocks(), f32::INFINITY);
-        let share = |number: usize| {
-            context.plugins.linear.as_ref().and_then(|linear| cell.columns.share(linear.resources[number]))
+        let [Some(first), Some(second)] = linear.resources.map(|resource| cell.columns.share(resource))
+        else {
+            return;
         };
-        let (Some(first), Some(second)) = (share(0), share(1)) else { return };
         let costs = &mut list.costs;
         cell.journal.changed_since(list.version, |block| {
             costs[block] = kernel::least_cost(
@@ -224,9 +224,4 @@ impl Bounds {
         });
         list.version = cell.journal.version();
     }
-}
-
-/// The points of a host that costs nothing, beside the base.
-fn points(linear: &Linear) -> f32 {
-    100.0 * (linear.fit + linear.balance) as f32
 }

@@ -72,12 +72,7 @@ pub fn read_openb_hosts(path: &Path) -> Result<Vec<TraceHost>, TraceError> {
 
 /// Reads an openb table of hosts; `file` is what errors call it.
 pub fn parse_openb_hosts(input: impl BufRead, file: &str) -> Result<Vec<TraceHost>, TraceError> {
-    let mut sheet = Sheet::new(input, file, &HOSTS)?;
-    let mut hosts = Vec::new();
-    while let Some(mut row) = sheet.next_row()? {
-        hosts.push(host(&mut row)?);
-    }
-    Ok(hosts)
+    Sheet::new(input, file, &HOSTS)?.collect(host)
 }
 
 /// Reads an openb table of pods.
@@ -91,11 +86,7 @@ pub fn parse_openb_pods(
     file: &str,
     order: PodOrder,
 ) -> Result<Vec<TracePod>, TraceError> {
-    let mut sheet = Sheet::new(input, file, &PODS)?;
-    let mut pods = Vec::new();
-    while let Some(mut row) = sheet.next_row()? {
-        pods.push(pod(&mut row)?);
-    }
+    let mut pods = Sheet::new(input, file, &PODS)?.collect(pod)?;
     order.apply(&mut pods);
     Ok(pods)
 }

@@ -46,12 +46,7 @@ pub fn read_csv_hosts(path: &Path) -> Result<Vec<TraceHost>, TraceError> {
 
 /// Reads a CSV table of hosts; `file` is what errors call it.
 pub fn parse_csv_hosts(input: impl BufRead, file: &str) -> Result<Vec<TraceHost>, TraceError> {
-    let mut sheet = Sheet::new(input, file, &HOSTS)?;
-    let mut hosts = Vec::new();
-    while let Some(mut row) = sheet.next_row()? {
-        hosts.push(host(&mut row)?);
-    }
-    Ok(hosts)
+    Sheet::new(input, file, &HOSTS)?.collect(host)
 }
 
 /// Reads a CSV table of pods.
@@ -61,11 +56,7 @@ pub fn read_csv_pods(path: &Path, order: PodOrder) -> Result<Vec<TracePod>, Trac
 
 /// Reads a CSV table of pods; `file` is what errors call it.
 pub fn parse_csv_pods(input: impl BufRead, file: &str, order: PodOrder) -> Result<Vec<TracePod>, TraceError> {
-    let mut sheet = Sheet::new(input, file, &PODS)?;
-    let mut pods = Vec::new();
-    while let Some(mut row) = sheet.next_row()? {
-        pods.push(pod(&mut row)?);
-    }
+    let mut pods = Sheet::new(input, file, &PODS)?.collect(pod)?;
     order.apply(&mut pods);
     Ok(pods)
 }

@@ -57,6 +57,18 @@ impl<R: BufRead> Sheet<R> {
         Ok(sheet)
     }
 
+    /// All rows, each turned into what `parse` makes of it.
+    pub(crate) fn collect<T>(
+        mut self,
+        parse: impl Fn(&mut Row<'_>) -> Result<T, TraceError>,
+    ) -> Result<Vec<T>, TraceError> {
+        let mut rows = Vec::new();
+        while let Some(mut row) = self.next_row()? {
+            rows.push(parse(&mut row)?);
+        }
+        Ok(rows)
+    }
+
     /// The next row, `None` after the last. A table without rows is an error.
     pub(crate) fn next_row(&mut self) -> Result<Option<Row<'_>>, TraceError> {
         if !self.next_line()? {
