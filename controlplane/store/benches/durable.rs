@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_store::{Clock, Compare, EmbeddedOptions, Error, Key, MonotonicClock, Op, Store, Tenant, Txn};
+use meridian_environment::{Clock, MonotonicClock};
+use meridian_store::{Compare, EmbeddedOptions, Error, Key, Op, Store, Tenant, Txn};
 
 const TIME: Duration = Duration::from_secs(3);
 

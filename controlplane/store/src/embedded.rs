@@ -39,7 +39,8 @@ use self::writer::{Action, Answer, Message, Request, Writer};
 use crate::counters::Running;
 use crate::txn::{RangeRequest, RangeResult, Txn, TxnResult};
 use crate::watch::WatchRequest;
-use crate::{Clock, Counters, Epoch, Error, LeaseId, Limits, Revision, Tenant, TenantRevision};
+use crate::{Counters, Epoch, Error, LeaseId, Limits, Revision, Tenant, TenantRevision};
+use meridian_environment::Clock;
 
 /// How to open an embedded store.
 #[derive(Clone, Debug)]

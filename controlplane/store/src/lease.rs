@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::chain;
 use crate::store::Engine;
-use crate::{Clock, Epoch, Error, LeaseId};
+use crate::{Epoch, Error, LeaseId};
+use meridian_environment::Clock;
 
 /// A lease, as granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,9 +13,8 @@
 //! refused. On a data directory a lock of the system keeps a second process out as well.
 //!
 //! The engines: *embedded* keeps the partition in memory and a write-ahead log with group commit on disk; *etcd* keeps it
-//! in an etcd cluster of its own. Both are held to one conformance test. Time comes from a [`Clock`].
+//! in an etcd cluster of its own. Both are held to one conformance test. Time comes from a [`Clock`](meridian_environment::Clock).
 
-mod clock;
 mod counters;
 mod embedded;
 mod error;
@@ -29,7 +28,6 @@ mod store;
 mod txn;
 mod watch;
 
-pub use self::clock::{Clock, ManualClock, MonotonicClock};
 pub use self::counters::Counters;
 pub use self::embedded::EmbeddedOptions;
 pub use self::error::Error;

@@ -10,7 +10,8 @@ use crate::etcd::{Etcd, EtcdOptions};
 use crate::lease::{Expiry, Lease, Leases};
 use crate::txn::{RangeRequest, RangeResult, Txn, TxnResult};
 use crate::watch::{Source, Watch, WatchRequest};
-use crate::{Clock, Counters, Epoch, Error, LeaseId, Revision, Tenant, TenantRevision};
+use crate::{Counters, Epoch, Error, LeaseId, Revision, Tenant, TenantRevision};
+use meridian_environment::Clock;
 
 /// A handle to one partition's open store, writing under one epoch. Cheap to clone.
 ///

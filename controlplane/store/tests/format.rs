@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use meridian_environment::ManualClock;
 use meridian_store::{
-    EmbeddedOptions, Epoch, Key, KeyRange, LeaseId, ManualClock, Op, RangeRequest, Revision, Store, Tenant,
+    EmbeddedOptions, Epoch, Key, KeyRange, LeaseId, Op, RangeRequest, Revision, Store, Tenant,
     TenantRevision, Txn, WatchRequest,
 };
 use tempfile::TempDir;

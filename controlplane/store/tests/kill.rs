@@ -11,9 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use meridian_store::{
-    EmbeddedOptions, Error, Key, KeyRange, MonotonicClock, Op, RangeRequest, Store, Tenant, Txn,
-};
+use meridian_environment::MonotonicClock;
+use meridian_store::{EmbeddedOptions, Error, Key, KeyRange, Op, RangeRequest, Store, Tenant, Txn};
 use tempfile::TempDir;
 
 const CHILD: &str = "MERIDIAN_STORE_KILL_CHILD";

@@ -16,7 +16,8 @@ use super::layout::Files;
 use super::recover::{self, Recovered};
 use super::{Embedded, EmbeddedOptions};
 use crate::txn::{Op, RangeRequest, Txn, TxnResult};
-use crate::{Error, Key, KeyRange, KeyValue, ManualClock, Revision, Tenant};
+use crate::{Error, Key, KeyRange, KeyValue, Revision, Tenant};
+use meridian_environment::ManualClock;
 
 fn options(dir: &Path) -> EmbeddedOptions {
     EmbeddedOptions { segment_bytes: 8 << 10, seed: 7, ..EmbeddedOptions::new(dir) }

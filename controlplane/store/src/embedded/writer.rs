@@ -16,7 +16,8 @@ use super::upkeep::Task;
 use super::{Published, Shared, read, write};
 use crate::error::chain;
 use crate::txn::{Txn, TxnResult};
-use crate::{Clock, Epoch, Error, LeaseId, Revision, Tenant};
+use crate::{Epoch, Error, LeaseId, Revision, Tenant};
+use meridian_environment::Clock;
 
 /// Something to append.
 #[derive(Debug)]

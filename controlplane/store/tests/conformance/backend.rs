@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use meridian_environment::ManualClock;
 #[cfg(feature = "etcd")]
 use meridian_store::EtcdOptions;
-use meridian_store::{
-    EmbeddedOptions, Key, KeyRange, ManualClock, Op, RangeRequest, Store, Tenant, Txn, TxnResult,
-};
+use meridian_store::{EmbeddedOptions, Key, KeyRange, Op, RangeRequest, Store, Tenant, Txn, TxnResult};
 use tempfile::TempDir;
 
 /// A partition on one of the engines.

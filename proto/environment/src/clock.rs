@@ -1,22 +1,26 @@
-//! The one clock, passed in from the edge of the program.
+//! The one clock.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
-/// A monotonic clock: the time since some fixed moment, and waiting for a time to come.
+/// A clock: the time since some fixed moment, which never goes back; waiting for a time to come; and the date.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time now.
+    /// The time since the fixed moment.
     fn now(&self) -> Duration;
+
+    /// The date and time, for people to read. It may jump: no decision rests on it.
+    fn date(&self) -> Timestamp;
 
     /// Resolves at `at` or later; at once when that has passed.
     fn wait_until(&self, at: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-/// The machine's monotonic clock, counted from when this was made.
+/// The machine's clock, counted from when this was made.
 #[derive(Debug)]
 pub struct MonotonicClock {
     start: tokio::time::Instant,
@@ -41,6 +45,11 @@ impl Clock for MonotonicClock {
         self.start.elapsed()
     }
 
+    #[allow(clippy::disallowed_methods, reason = "this is where the date comes from")]
+    fn date(&self) -> Timestamp {
+        std::time::SystemTime::now().try_into().unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     fn wait_until(&self, at: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(tokio::time::sleep_until(self.start + at))
     }
@@ -53,7 +62,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at zero.
+    /// A clock that stands at zero, and its date at 2000-01-01T00:00:00Z.
     #[must_use]
     pub fn new() -> Self {
         Self { now: watch::Sender::new(Duration::ZERO) }
@@ -74,6 +83,11 @@ impl Default for ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Duration {
         *self.now.borrow()
+    }
+
+    fn date(&self) -> Timestamp {
+        const START: Timestamp = Timestamp::constant(946_684_800, 0);
+        START.saturating_add(self.now()).unwrap_or(Timestamp::MAX)
     }
 
     fn wait_until(&self, at: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
