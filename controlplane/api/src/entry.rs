@@ -1,0 +1,209 @@
+//! Objects as they are kept: shared encoded bytes, with the little that is looked at often.
+//!
+//! The stored form is compact JSON that begins with `apiVersion`, `kind` and `metadata`, in this order, with all other
+//! members in the order of their names, and without a resource version: equal objects have equal bytes. The resource
+//! version is spliced in behind `"metadata":{` on the way out, without decoding anything.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use meridian_schema::Kind;
+use meridian_store::{Revision, Tenant, TenantRevision};
+
+/// An object as of one resource version.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// The tenant it belongs to.
+    pub tenant: Tenant,
+    /// Its namespace; empty where it is in none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its labels, in the order of their keys.
+    pub labels: Labels,
+    /// Whether it has a deletion timestamp.
+    pub deleting: bool,
+    /// The host a pod is meant for or bound to; empty where there is none, and for other kinds.
+    pub node_name: String,
+    /// Its stored form, without a resource version.
+    pub bytes: Bytes,
+    /// When it was last written.
+    pub modified: Revision,
+    /// When it was last written, in its tenant's own sequence: its resource version.
+    pub tenant_modified: TenantRevision,
+}
+
+/// The labels of an object.
+pub type Labels = std::collections::BTreeMap<String, String>;
+
+/// What of an object is looked at often.
+#[derive(Deserialize)]
+struct Outline {
+    metadata: OutlineMetadata,
+    #[serde(default)]
+    spec: OutlineSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutlineMetadata {
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    labels: Option<Labels>,
+    #[serde(default)]
+    deletion_timestamp: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutlineSpec {
+    #[serde(default)]
+    node_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct MetadataOutline {
+    metadata: OutlineMetadata,
+}
+
+/// What lies between the start of the stored form and the first member of its metadata.
+const METADATA: &str = ",\"metadata\":{";
+
+impl Entry {
+    /// An object from its stored form.
+    pub(crate) fn decode(
+        kind: &'static Kind,
+        tenant: &Tenant,
+        namespace: &str,
+        name: &str,
+        bytes: Bytes,
+        modified: Revision,
+        tenant_modified: TenantRevision,
+    ) -> Result<Self, serde_json::Error> {
+        let (metadata, node_name) = if kind.kind == "Pod" {
+            let outline: Outline = serde_json::from_slice(&bytes)?;
+            (outline.metadata, outline.spec.node_name.unwrap_or_default())
+        } else {
+            let outline: MetadataOutline = serde_json::from_slice(&bytes)?;
+            (outline.metadata, String::new())
+        };
+        Ok(Self {
+            kind,
+            tenant: tenant.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: metadata.uid,
+            labels: metadata.labels.unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            node_name,
+            bytes,
+            modified,
+            tenant_modified,
+        })
+    }
+
+    /// The object with its resource version, decoded.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        let mut value = self.stored_value();
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("resourceVersion".to_owned(), Value::String(self.tenant_modified.to_string()));
+        }
+        value
+    }
+
+    /// The object without its resource version, decoded.
+    #[must_use]
+    pub fn stored_value(&self) -> Value {
+        // What could not be decoded never became an entry.
+        serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+
+    /// The object with its resource version, encoded.
+    #[must_use]
+    pub fn json(&self) -> Bytes {
+        let mut out = Vec::with_capacity(self.bytes.len() + 48);
+        self.write_json(&mut out);
+        out.into()
+    }
+
+    /// Appends the object with its resource version, encoded, to `out`.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        let behind = self.metadata_start();
+        let (head, rest) = self.bytes.split_at(behind);
+        out.extend_from_slice(head);
+        out.extend_from_slice(b"\"resourceVersion\":\"");
+        out.extend_from_slice(self.tenant_modified.to_string().as_bytes());
+        out.push(b'"');
+        if rest.first() != Some(&b'}') {
+            out.push(b',');
+        }
+        out.extend_from_slice(rest);
+    }
+
+    /// The resource version, as clients see it.
+    #[must_use]
+    pub fn resource_version(&self) -> u64 {
+        self.tenant_modified.0
+    }
+
+    /// The object with the same content at another moment: what a deletion tells.
+    pub(crate) fn restamped(&self, modified: Revision, tenant_modified: TenantRevision) -> Self {
+        Self { modified, tenant_modified, ..self.clone() }
+    }
+
+    fn metadata_start(&self) -> usize {
+        let head = head(self.kind);
+        if self.bytes.starts_with(head.as_bytes()) {
+            return head.len();
+        }
+        // Written by a build that wrote another order: looked for in the first bytes.
+        let metadata = METADATA.as_bytes();
+        let found = self.bytes.windows(metadata.len()).position(|window| window == metadata);
+        found.map_or(0, |at| at + metadata.len())
+    }
+}
+
+/// How the stored form of every object of a kind begins.
+fn head(kind: &Kind) -> String {
+    format!("{{\"apiVersion\":\"{}\",\"kind\":\"{}\"{METADATA}", kind.api_version(), kind.kind)
+}
+
+/// The stored form of an object: without a resource version, and in the one order.
+pub(crate) fn encode(kind: &Kind, object: &Value) -> Result<Bytes, serde_json::Error> {
+    let mut out = Vec::with_capacity(1024);
+    out.extend_from_slice(head(kind).as_bytes());
+    let empty = Map::new();
+    let object = object.as_object().unwrap_or(&empty);
+    let metadata = object.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
+    let mut first = true;
+    for (name, value) in metadata {
+        if name != "resourceVersion" && !value.is_null() {
+            member(&mut out, &mut first, name, value)?;
+        }
+    }
+    out.push(b'}');
+    first = false;
+    for (name, value) in object {
+        if !matches!(name.as_str(), "apiVersion" | "kind" | "metadata") && !value.is_null() {
+            member(&mut out, &mut first, name, value)?;
+        }
+    }
+    out.push(b'}');
+    Ok(out.into())
+}
+
+fn member(out: &mut Vec<u8>, first: &mut bool, name: &str, value: &Value) -> Result<(), serde_json::Error> {
+    if !std::mem::take(first) {
+        out.push(b',');
+    }
+    serde_json::to_writer(&mut *out, name)?;
+    out.push(b':');
+    serde_json::to_writer(&mut *out, value)
+}

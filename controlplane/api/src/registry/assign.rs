@@ -1,0 +1,166 @@
+//! Pods that somebody wants on a certain host, and pods that somebody wants gone: requests of clients, which take the same
+//! way through the host's ledger as the scheduler's.
+
+use std::sync::{Arc, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use meridian_schema::pod;
+
+use super::transact::Target;
+use super::update::check_uid;
+use super::{Registry, pods};
+use crate::object::{self, meta, text};
+use crate::{BindOrder, Caller, CreateOptions, DeleteOptions, Deleted, Entry, Failure, Reason, Sub};
+
+impl Registry {
+    /// Where orders to bind a pod to a certain host go.
+    pub fn set_binder(&self, binder: mpsc::Sender<BindOrder>) {
+        *self.inner.binder.lock().unwrap_or_else(PoisonError::into_inner) = Some(binder);
+    }
+
+    fn binder(&self) -> Option<mpsc::Sender<BindOrder>> {
+        self.inner.binder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks for a pod to be bound to a host, and waits until it is.
+    async fn order(&self, pod: &Entry, node: &str) -> Result<(), Failure> {
+        let unavailable = || Failure::unavailable("nothing binds pods now: try again");
+        let binder = self.binder().ok_or_else(unavailable)?;
+        let (reply, answer) = oneshot::channel();
+        let order = BindOrder {
+            tenant: pod.tenant.clone(),
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            node: node.to_owned(),
+            reply,
+        };
+        binder.send(order).await.map_err(|_| unavailable())?;
+        answer.await.map_err(|_| unavailable())?
+    }
+
+    /// A pod that was created for a certain host is claimed there; a refusal makes it one that failed.
+    pub(super) fn bind_if_asked(&self, entry: &Arc<Entry>, options: &CreateOptions) {
+        // Without a binder whoever binds finds the pod when it starts.
+        if entry.node_name.is_empty() || options.dry_run || self.binder().is_none() {
+            return;
+        }
+        let (registry, entry) = (self.clone(), entry.clone());
+        tokio::spawn(async move {
+            match registry.order(&entry, &entry.node_name).await {
+                Ok(()) => {}
+                Err(failure) if failure.reason == Reason::ServiceUnavailable => {
+                    tracing::info!(pod = entry.name, %failure, "a pod for a certain host is not bound yet");
+                }
+                Err(failure) => registry.fail_pod(&entry, &failure).await,
+            }
+        });
+    }
+
+    async fn fail_pod(&self, entry: &Entry, failure: &Failure) {
+        let caller = Caller::component("binder", &entry.tenant);
+        let (ns, name) = (&entry.namespace, &entry.name);
+        let reason = failure
+            .details
+            .iter()
+            .flat_map(|details| &details.causes)
+            .map(|cause| cause.reason.as_str())
+            .next();
+        let reason = reason.unwrap_or("NodeAffinity").to_owned();
+        let change = |pod: &mut Value| {
+            if !pods::is_pending(pod, &entry.node_name) {
+                return false;
+            }
+            let status = object::member(pod, "status");
+            status.insert("phase".to_owned(), json!("Failed"));
+            status.insert("reason".to_owned(), json!(reason));
+            status.insert("message".to_owned(), json!(failure.message));
+            true
+        };
+        let failed = self.modify(&caller, entry.kind, ns, name, Some(&entry.uid), Some(Sub::Status), change);
+        if let Err(error) = Box::pin(failed).await {
+            tracing::warn!(pod = entry.name, %error, "could not say that a pod was refused by its host");
+        }
+    }
+
+    /// Binds a pod as a `Binding` says: claims the host, and answers when the pod is bound.
+    ///
+    /// # Errors
+    ///
+    /// 400, 404, 409, 503
+    pub async fn bind(
+        &self,
+        caller: &Caller,
+        ns: &str,
+        name: &str,
+        binding: Value,
+        options: &CreateOptions,
+    ) -> Result<(), Failure> {
+        object::check_namespace(ns, &binding)?;
+        let named = meta(&binding, "name");
+        if !named.is_empty() && named != name {
+            return Err(Failure::bad_request(format!(
+                "name in URL ({name}) does not match name in Binding object ({named})"
+            )));
+        }
+        let (kind, node) = (text(&binding, &["target", "kind"]), text(&binding, &["target", "name"]));
+        if node.is_empty() || !matches!(kind, "" | "Node") {
+            return Err(Failure::bad_request(format!(
+                "a Binding to {kind} {node:?}: want a target of kind Node with a name"
+            )));
+        }
+        let entry = Box::pin(self.get(caller, pod(), ns, name)).await?;
+        let target = Target { kind: pod(), tenant: &caller.tenant, ns, name };
+        check_uid(target, &entry, meta(&binding, "uid"))?;
+        let value = entry.stored_value();
+        if entry.deleting {
+            return Err(Failure::conflict(
+                pod(),
+                name,
+                format!("pod {name} is being deleted, cannot be assigned to a host"),
+            ));
+        }
+        if !pods::is_pending(&value, node) {
+            let to = &entry.node_name;
+            return Err(Failure::conflict(
+                pod(),
+                name,
+                format!("pod {name} is already assigned to node {to:?}"),
+            ));
+        }
+        if options.dry_run {
+            return Ok(());
+        }
+        self.order(&entry, node).await
+    }
+
+    /// Evicts a pod, as an `Eviction` says.
+    ///
+    /// # Errors
+    ///
+    /// As for a delete.
+    pub async fn evict(
+        &self,
+        caller: &Caller,
+        ns: &str,
+        name: &str,
+        eviction: Value,
+        options: &CreateOptions,
+    ) -> Result<Deleted, Failure> {
+        object::check_namespace(ns, &eviction)?;
+        let named = meta(&eviction, "name");
+        if !named.is_empty() && named != name {
+            return Err(Failure::bad_request(format!(
+                "name in URL ({name}) does not match name in Eviction object ({named})"
+            )));
+        }
+        let mut how = match eviction.get("deleteOptions") {
+            Some(given) => DeleteOptions::from_value(given)?,
+            None => DeleteOptions::default(),
+        };
+        how.dry_run |= options.dry_run;
+        Box::pin(self.delete(caller, pod(), ns, name, &how)).await
+    }
+}

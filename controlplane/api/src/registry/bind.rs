@@ -1,0 +1,285 @@
+//! Binding pods to hosts, and releasing them: the appends of a tenant partition.
+//!
+//! What a bind append holds to is compared inside its transaction: that the pod is as it was when it was found pending, that
+//! nothing is recorded under its name, and that the fence of the host partition stands at the epoch which accepted the claim.
+//! A fence is an append of its own, and its answer is the records as of exactly that place in the log.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, join_all};
+
+use meridian_schema::pod;
+use meridian_store::{Compare, KeyRange, Op, RangeRequest, Revision, Tenant, Txn};
+
+use super::transact::{Outcome, Plan, RecordWrite, Target, Write};
+use super::{Registry, pods};
+use crate::binding::encode_fence;
+use crate::object;
+use crate::{BindRequest, BindResult, BindingState, Entry, Failure, Fenced, Reason, entry, key};
+
+/// Appends under way at once for one call.
+const CONCURRENT: usize = 512;
+
+impl Registry {
+    /// Records bindings that were claimed: one append a pod, all under the epoch of the host partition that accepted them.
+    /// The answers are in the order of the requests.
+    pub async fn append_bindings(
+        &self,
+        tenant: &Tenant,
+        pods: &[BindRequest],
+        host_epoch: u64,
+    ) -> Vec<BindResult> {
+        let mut results = Vec::with_capacity(pods.len());
+        for some in pods.chunks(CONCURRENT) {
+            let mut appends: Vec<BoxFuture<'_, BindResult>> = Vec::with_capacity(some.len());
+            for request in some {
+                appends.push(Box::pin(self.append_binding(tenant, request, host_epoch)));
+            }
+            results.extend(join_all(appends).await);
+        }
+        results
+    }
+
+    async fn append_binding(&self, tenant: &Tenant, request: &BindRequest, host_epoch: u64) -> BindResult {
+        let target = Target { kind: pod(), tenant, ns: &request.namespace, name: &request.name };
+        let fence = key::fence(&request.record.host_partition);
+        let mut refusal = None;
+        let outcome = self
+            .transact(target, |base| {
+                let (plan, refused) =
+                    match self.plan_binding(request, base.entry.as_deref(), base.held.as_ref()) {
+                        Ok(Bind::Write(bytes, record)) => {
+                            let guards = vec![Compare::value(&fence, encode_fence(host_epoch))];
+                            let record = RecordWrite::Put(record);
+                            (Plan { record, guards, ..Plan::of(Write::Put(bytes)) }, None)
+                        }
+                        Ok(Bind::Done) => (Plan { record: RecordWrite::Keep, ..Plan::of(Write::Keep) }, None),
+                        Ok(Bind::Refused(refused)) => {
+                            (Plan { record: RecordWrite::Keep, ..Plan::of(Write::Keep) }, Some(refused))
+                        }
+                        Err(failure) => return Err(failure),
+                    };
+                refusal = refused;
+                Ok(plan)
+            })
+            .await;
+        match (outcome, refusal) {
+            (Err(failure), _) => BindResult::Failed(failure),
+            (Ok(Outcome::Refused), _) => self.fenced(&request.record.host_partition).await,
+            (Ok(_), Some(refused)) => refused,
+            (Ok(Outcome::Is(Some(entry))), None) => BindResult::Bound(entry),
+            (Ok(Outcome::Is(None) | Outcome::Gone(_)), None) => BindResult::NotPending,
+        }
+    }
+
+    /// What is to be written to bind a pod.
+    fn plan_binding(
+        &self,
+        request: &BindRequest,
+        pod: Option<&Entry>,
+        held: Option<&crate::cache::Held>,
+    ) -> Result<Bind, Failure> {
+        let Some(pod) = pod.filter(|pod| pod.uid == request.uid) else {
+            return Ok(Bind::Refused(BindResult::NotPending));
+        };
+        match held {
+            // The same append before, whose answer got lost.
+            Some(held) if held.record.uid == request.uid && held.record.claim == request.record.claim => {
+                return Ok(Bind::Done);
+            }
+            Some(held) if held.record.uid == request.uid => return Ok(Bind::Refused(BindResult::NotPending)),
+            Some(_) => return Ok(Bind::Refused(BindResult::NameHeld)),
+            None => {}
+        }
+        let mut value = pod.stored_value();
+        if !pods::is_pending(&value, &request.record.host) {
+            return Ok(Bind::Refused(BindResult::NotPending));
+        }
+        pods::bind(&mut value, &request.record.host, &object::seconds(self.clock().date()));
+        let bytes = entry::encode(pod.kind, &value).map_err(Failure::internal)?;
+        let uid = request.uid.clone();
+        let record = crate::BindingRecord { uid, state: BindingState::Bound, ..request.record.clone() };
+        Ok(Bind::Write(bytes, record))
+    }
+
+    async fn fenced(&self, host_partition: &str) -> BindResult {
+        match self.stored_fence(host_partition).await {
+            Ok((current, _)) => BindResult::Fenced { current },
+            Err(failure) => BindResult::Failed(failure),
+        }
+    }
+
+    /// Records the bindings of a gang: one append, all or nothing. The answers are in the order of the requests.
+    pub async fn append_gang(
+        &self,
+        tenant: &Tenant,
+        pods: &[BindRequest],
+        host_epoch: u64,
+    ) -> Vec<BindResult> {
+        for _ in 0..GANG_ATTEMPTS {
+            match Box::pin(self.try_gang(tenant, pods, host_epoch)).await {
+                Ok(Some(results)) => return results,
+                Ok(None) => {}
+                Err(failure) => return pods.iter().map(|_| BindResult::Failed(failure.clone())).collect(),
+            }
+        }
+        let failure = Failure::unavailable("the pods of the gang are being changed all the time: try again");
+        pods.iter().map(|_| BindResult::Failed(failure.clone())).collect()
+    }
+
+    /// None: something changed in between.
+    async fn try_gang(
+        &self,
+        tenant: &Tenant,
+        requests: &[BindRequest],
+        host_epoch: u64,
+    ) -> Result<Option<Vec<BindResult>>, Failure> {
+        let cache = self.cache(pod());
+        cache.reach_now().await?;
+        let mut txn = Txn::new(tenant);
+        let mut refusals: Vec<Option<BindResult>> = Vec::with_capacity(requests.len());
+        let mut writes = Vec::with_capacity(requests.len());
+        let mut partitions: Vec<&str> = Vec::new();
+        for request in requests {
+            let (ns, name) = (request.namespace.as_str(), request.name.as_str());
+            let (entry, held) = cache.get_with_binding(tenant, pod(), ns, name);
+            let (object, binding) = (key::object(pod(), tenant, ns, name), key::binding(tenant, ns, name));
+            let revision = entry.as_ref().map_or(Revision(0), |entry| entry.modified);
+            let held_at = held.as_ref().map_or(Revision(0), |held| held.modified);
+            txn = txn.when(Compare::modified(&object, revision)).when(Compare::modified(&binding, held_at));
+            match self.plan_binding(request, entry.as_deref(), held.as_ref())? {
+                Bind::Write(bytes, record) => {
+                    txn = txn.then(Op::put(&object, bytes.clone())).then(Op::put(&binding, record.encode()));
+                    writes.push((request, bytes));
+                    refusals.push(None);
+                }
+                Bind::Done => refusals.push(entry.map(BindResult::Bound)),
+                Bind::Refused(refused) => refusals.push(Some(refused)),
+            }
+            if !partitions.contains(&request.record.host_partition.as_str()) {
+                partitions.push(&request.record.host_partition);
+            }
+        }
+        let refused = |result: &Option<BindResult>| matches!(result, Some(result) if !matches!(result, BindResult::Bound(_)));
+        if refusals.iter().any(refused) {
+            let others = refusals.into_iter().map(|result| result.unwrap_or(BindResult::GangRefused));
+            return Ok(Some(others.collect()));
+        }
+        for partition in &partitions {
+            txn = txn.when(Compare::value(&key::fence(partition), encode_fence(host_epoch)));
+        }
+        let result = cache.store().txn(txn).await?;
+        if result.succeeded {
+            self.metrics().wrote(pod(), result.revision);
+            let mut written = writes.into_iter();
+            let answers = refusals.into_iter().map(|refusal| match (refusal, ()) {
+                (Some(bound), ()) => Ok(bound),
+                (None, ()) => {
+                    let Some((request, bytes)) = written.next() else { return Ok(BindResult::NotPending) };
+                    let at = (result.revision, result.tenant_revision);
+                    let (ns, name) = (&request.namespace, &request.name);
+                    let entry = Entry::decode(pod(), tenant, ns, name, bytes, at.0, at.1);
+                    entry.map(|entry| BindResult::Bound(Arc::new(entry))).map_err(Failure::internal)
+                }
+            });
+            return answers.collect::<Result<_, _>>().map(Some);
+        }
+        self.metrics().conflicts.inc();
+        for partition in partitions {
+            let (current, _) = self.stored_fence(partition).await?;
+            if current != host_epoch {
+                return Ok(Some(requests.iter().map(|_| BindResult::Fenced { current }).collect()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Raises the fence of a host partition to `host_epoch`: bindings of older epochs are refused from this append on. Doing
+    /// so again is another append, with an answer of its own.
+    ///
+    /// # Errors
+    ///
+    /// 409 when the fence is higher already.
+    pub async fn append_fence(&self, host_partition: &str, host_epoch: u64) -> Result<Fenced, Failure> {
+        let cache = self.cache(pod());
+        let fence = key::fence(host_partition);
+        loop {
+            let (current, modified) = self.stored_fence(host_partition).await?;
+            if current > host_epoch {
+                let why = format!(
+                    "host partition {host_partition:?} is fenced at epoch {current}: its epoch {host_epoch} is over"
+                );
+                return Err(Failure::new(Reason::Conflict, why));
+            }
+            cache.expect_fenced(host_partition);
+            let txn = Txn::new(&Tenant::system())
+                .when(Compare::modified(&fence, modified))
+                .then(Op::put(&fence, encode_fence(host_epoch)));
+            let result = cache.store().txn(txn).await?;
+            if !result.succeeded {
+                continue;
+            }
+            cache.reach(result.revision).await?;
+            // None: another fence came right after this one, and its answer is not this one's.
+            if let Some(fenced) = cache.take_fenced(host_partition, result.revision) {
+                return Ok(fenced);
+            }
+        }
+    }
+
+    /// The fence of a host partition as it is stored, and when it was written.
+    async fn stored_fence(&self, host_partition: &str) -> Result<(u64, Revision), Failure> {
+        let range = KeyRange::single(&key::fence(host_partition));
+        let found = self.cache(pod()).store().range(&RangeRequest::new(range)).await?;
+        match found.kvs.first() {
+            None => Ok((0, Revision(0))),
+            Some(kv) => {
+                let epoch = crate::binding::decode_fence(&kv.value).map_err(Failure::internal)?;
+                Ok((epoch, kv.modified))
+            }
+        }
+    }
+
+    /// The fence of a host partition; 0: it has none.
+    #[must_use]
+    pub fn fence(&self, host_partition: &str) -> u64 {
+        self.cache(pod()).fence(host_partition)
+    }
+
+    /// Records that a pod stopped on the host it was bound to, which releases what it held. Saying so again does no harm.
+    ///
+    /// # Errors
+    ///
+    /// 503
+    pub async fn pod_stopped(
+        &self,
+        tenant: &Tenant,
+        ns: &str,
+        name: &str,
+        uid: &str,
+        host: &str,
+    ) -> Result<(), Failure> {
+        let target = Target { kind: pod(), tenant, ns, name };
+        let decided = self.transact(target, |base| {
+            let held = base.held.as_ref().filter(|held| held.record.uid == uid && held.record.host == host);
+            if held.is_none() {
+                return Ok(Plan { record: RecordWrite::Keep, ..Plan::of(Write::Keep) });
+            }
+            let pod = base.entry.as_ref().filter(|pod| pod.uid == uid && pod.deleting);
+            let ends = pod.is_some_and(|pod| object::is_free(&pod.stored_value()));
+            let object = if ends { Write::Delete } else { Write::Keep };
+            Ok(Plan { record: RecordWrite::Delete, ..Plan::of(object) })
+        });
+        Box::pin(decided).await.map(drop)
+    }
+}
+
+/// After so many changes of members in between a gang is to be tried again later.
+const GANG_ATTEMPTS: usize = 16;
+
+enum Bind {
+    Write(bytes::Bytes, crate::BindingRecord),
+    /// It is bound, by this very claim.
+    Done,
+    Refused(BindResult),
+}

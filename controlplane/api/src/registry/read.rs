@@ -1,0 +1,261 @@
+//! Reading and listing.
+
+use std::sync::Arc;
+
+use meridian_schema::Kind;
+use meridian_store::{RangeRequest, Revision, Tenant, TenantRevision};
+
+use super::Registry;
+use super::filter::Filter;
+use super::version::{self, AsOf, Continue};
+use crate::cache::{Cache, Snapshot, entry};
+use crate::{BindingRecord, Caller, Entry, Failure, List, ListOptions, key};
+
+/// Objects read at once where some of them may not match.
+const STRIDE: usize = 1000;
+
+/// Where a page is read.
+struct Page<'a> {
+    kind: &'static Kind,
+    tenant: &'a Tenant,
+    filter: Filter,
+    /// At which revision, and which resource version that is; none: now.
+    at: Option<(Revision, u64)>,
+    /// Behind this `namespace/name`.
+    start: Option<&'a str>,
+    limit: usize,
+}
+
+impl Registry {
+    /// Reads an object, as of now.
+    ///
+    /// # Errors
+    ///
+    /// 404
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        kind: &'static Kind,
+        ns: &str,
+        name: &str,
+    ) -> Result<Arc<Entry>, Failure> {
+        self.get_at(caller, kind, ns, name, None).await
+    }
+
+    /// Reads an object not older than a resource version (`0`: whatever is at hand).
+    ///
+    /// # Errors
+    ///
+    /// 400, 404, 504
+    pub async fn get_at(
+        &self,
+        caller: &Caller,
+        kind: &'static Kind,
+        ns: &str,
+        name: &str,
+        resource_version: Option<&str>,
+    ) -> Result<Arc<Entry>, Failure> {
+        let cache = self.cache(kind);
+        reach(cache, &caller.tenant, version::of_get(resource_version)?).await?;
+        cache.get(&caller.tenant, kind, ns, name).ok_or_else(|| Failure::not_found(kind, name))
+    }
+
+    /// Lists objects; with an empty `ns` of all namespaces.
+    ///
+    /// # Errors
+    ///
+    /// 400, 410, 422, 504
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        kind: &'static Kind,
+        ns: &str,
+        options: &ListOptions,
+    ) -> Result<List, Failure> {
+        let tenant = &caller.tenant;
+        let cache = self.cache(kind);
+        let filter = Filter::new(ns, options.label_selector.as_ref(), options.field_selector.as_ref());
+        let limit = options.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+        if let Some(token) = options.continue_token.as_deref().filter(|token| !token.is_empty()) {
+            if version::parse(options.resource_version.as_deref())?.is_some_and(|version| version > 0) {
+                return Err(Failure::bad_request(
+                    "specifying resource version is not allowed when using continue",
+                ));
+            }
+            let token = Continue::decode(token)?;
+            let at = match u64::try_from(token.rv) {
+                Ok(version) => Some(self.history(cache, tenant, version, Some(&token.start)).await?),
+                Err(_) => None,
+            };
+            let page = Page { kind, tenant, filter, at, start: Some(&token.start), limit };
+            return read_page(cache, &page).await;
+        }
+        let as_of = version::of_list(options)?;
+        reach(cache, tenant, as_of).await?;
+        let snapshot = snapshot(cache, tenant, kind, &filter, limit).await?;
+        let version = snapshot.revision.unwrap_or(TenantRevision::FIRST).0;
+        match as_of {
+            AsOf::Exactly(asked) if asked != version => {
+                let at = Some(self.history(cache, tenant, asked, None).await?);
+                let page = Page { kind, tenant, filter, at, start: None, limit };
+                read_page(cache, &page).await
+            }
+            _ => Ok(first_page(cache, tenant, kind, &filter, snapshot, version)),
+        }
+    }
+
+    /// The partition's revision for a tenant's resource version, which must still be kept.
+    async fn history(
+        &self,
+        cache: &Cache,
+        tenant: &Tenant,
+        version: u64,
+        token: Option<&str>,
+    ) -> Result<(Revision, u64), Failure> {
+        match cache.store().partition_revision(tenant, TenantRevision(version)).await {
+            Ok(revision) => Ok((revision, version)),
+            Err(meridian_store::Error::TenantFuture { asked, current }) => {
+                Err(version::too_large(asked.0, current.0))
+            }
+            Err(error) => Err(expired(error, token)),
+        }
+    }
+
+    /// An object as of a moment ago, out of memory.
+    #[must_use]
+    pub fn cached(&self, tenant: &Tenant, kind: &'static Kind, ns: &str, name: &str) -> Option<Arc<Entry>> {
+        self.cache(kind).get(tenant, kind, ns, name)
+    }
+
+    /// Objects as of a moment ago, out of memory; no tenant: of all, an empty `ns`: of all.
+    #[must_use]
+    pub fn cached_list(&self, tenant: Option<&Tenant>, kind: &'static Kind, ns: &str) -> Vec<Arc<Entry>> {
+        match tenant {
+            Some(tenant) => self.cache(kind).list(tenant, kind, ns, usize::MAX, |_| true).entries,
+            None => self.cache(kind).list_all(kind, ns),
+        }
+    }
+
+    /// A binding record as of a moment ago, out of memory.
+    #[must_use]
+    pub fn cached_binding(&self, tenant: &Tenant, ns: &str, name: &str) -> Option<Arc<BindingRecord>> {
+        self.cache(meridian_schema::pod()).binding(tenant, ns, name).map(|held| held.record)
+    }
+}
+
+/// Waits until the cache is as new as asked for.
+pub(super) async fn reach(cache: &Cache, tenant: &Tenant, as_of: AsOf) -> Result<(), Failure> {
+    let asked = match as_of {
+        AsOf::Any => return Ok(()),
+        AsOf::Now => return cache.reach_now().await,
+        AsOf::NotOlderThan(version) | AsOf::Exactly(version) => TenantRevision(version),
+    };
+    if cache.tenant_revision(tenant).is_some_and(|current| current >= asked) {
+        return Ok(());
+    }
+    cache.reach_now().await?;
+    let current = match cache.tenant_revision(tenant) {
+        Some(current) => current,
+        None => cache.store().tenant_revision(tenant, None).await?,
+    };
+    if current < asked { Err(version::too_large(asked.0, current.0)) } else { Ok(()) }
+}
+
+/// What there is that matches, and as of when.
+pub(super) async fn snapshot(
+    cache: &Cache,
+    tenant: &Tenant,
+    kind: &'static Kind,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Snapshot, Failure> {
+    let most = if filter.takes_all() { limit } else { usize::MAX };
+    let mut snapshot = cache.list(tenant, kind, &filter.ns, most, |entry| filter.may_match(entry));
+    if snapshot.revision.is_none() {
+        snapshot.revision = Some(cache.store().tenant_revision(tenant, Some(snapshot.at)).await?);
+    }
+    if !filter.takes_all() {
+        snapshot.entries.retain(|entry| filter.matches(entry));
+        if snapshot.entries.len() > limit {
+            snapshot.entries.truncate(limit);
+            snapshot.more = true;
+        }
+    }
+    Ok(snapshot)
+}
+
+fn first_page(
+    cache: &Cache,
+    tenant: &Tenant,
+    kind: &Kind,
+    filter: &Filter,
+    snapshot: Snapshot,
+    version: u64,
+) -> List {
+    let last = snapshot.entries.last().filter(|_| snapshot.more);
+    let token =
+        last.map(|last| Continue::new(Some(version), key::join(&last.namespace, &last.name)).encode());
+    let remaining = last.filter(|_| filter.takes_all());
+    let remaining = remaining.map(|last| cache.count_after(tenant, kind, &filter.ns, last) as u64);
+    List { items: snapshot.entries, resource_version: version, continue_token: token, remaining }
+}
+
+/// A page out of the store's history.
+async fn read_page(cache: &Cache, page: &Page<'_>) -> Result<List, Failure> {
+    let mut range = key::objects(page.kind, page.tenant, &page.filter.ns);
+    if let Some(start) = page.start {
+        range = range.after(&key::object_at(page.kind, page.tenant, start));
+    }
+    let mut at = page.at;
+    let mut items: Vec<Arc<Entry>> = Vec::new();
+    let all = page.filter.takes_all();
+    loop {
+        let more = if all { page.limit } else { STRIDE.max(page.limit) };
+        let mut request = RangeRequest::new(range.clone());
+        request.revision = at.map(|(revision, _)| revision);
+        request.limit = Some(more).filter(|more| *more < usize::MAX);
+        request.count = all;
+        let token = page.start;
+        let read = cache.store().range(&request).await.map_err(|error| expired(error, token))?;
+        let (_, version) =
+            *at.get_or_insert((read.revision, read.tenant_revision.unwrap_or(TenantRevision::FIRST).0));
+        let last_read = read.kvs.last().map(|kv| kv.key.clone());
+        for kv in &read.kvs {
+            let crate::key::Place::Object { path, .. } = key::place(&kv.key) else { continue };
+            let entry = entry(page.kind, page.tenant, path, kv).map_err(Failure::internal)?;
+            if !page.filter.matches(&entry) {
+                continue;
+            }
+            if items.len() == page.limit {
+                return Ok(full(items, version, None));
+            }
+            items.push(Arc::new(entry));
+        }
+        let Some(last_read) = last_read.filter(|_| read.more) else {
+            return Ok(List { items, resource_version: version, continue_token: None, remaining: None });
+        };
+        if all {
+            let remaining = read.count.map(|count| (count - read.kvs.len()) as u64);
+            return Ok(full(items, version, remaining));
+        }
+        range = range.after(&last_read);
+    }
+}
+
+fn full(items: Vec<Arc<Entry>>, version: u64, remaining: Option<u64>) -> List {
+    let token = items
+        .last()
+        .map(|last| Continue::new(Some(version), key::join(&last.namespace, &last.name)).encode());
+    List { items, resource_version: version, continue_token: token, remaining }
+}
+
+/// A read of history that is no longer kept.
+fn expired(error: meridian_store::Error, token: Option<&str>) -> Failure {
+    use meridian_store::Error;
+    match (&error, token) {
+        (Error::Compacted { .. } | Error::TenantCompacted { .. }, Some(start)) => {
+            version::continue_expired(start)
+        }
+        _ => error.into(),
+    }
+}

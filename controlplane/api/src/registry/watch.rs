@@ -1,0 +1,247 @@
+//! Watching: a place among the changes that the cache remembers, and what was found there and not told yet.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::IntGauge;
+
+use meridian_environment::Clock;
+use meridian_schema::Kind;
+use meridian_store::{Tenant, TenantRevision};
+
+use super::Registry;
+use super::filter::Filter;
+use super::read::{reach, snapshot};
+use super::version::{self, From};
+use crate::cache::{Cache, Past, Place, Waiting};
+use crate::metrics::Metrics;
+use crate::{Caller, Entry, Failure, WatchEvent, WatchOptions};
+
+/// Changes looked at in one go; what of them matches is the most that a watch holds.
+const AT_ONCE: usize = 256;
+/// How often a watcher that takes bookmarks gets one.
+const BOOKMARKS: Duration = Duration::from_secs(60);
+/// How long before its end a watch sends the last bookmark.
+const BEFORE_END: Duration = Duration::from_secs(2);
+/// How long a watch lasts that does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// A running watch. Dropping it ends it.
+#[derive(Debug)]
+pub struct WatchStream {
+    cache: Arc<Cache>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    running: IntGauge,
+    tenant: Tenant,
+    kind: &'static Kind,
+    filter: Filter,
+    /// Everything up to and with this was told, or is in `found`.
+    place: TenantRevision,
+    found: VecDeque<WatchEvent>,
+    waiting: Waiting,
+    next_bookmark: Option<Duration>,
+    end: Duration,
+    ended: bool,
+}
+
+impl Registry {
+    /// Watches objects; with an empty `ns` of all namespaces.
+    ///
+    /// # Errors
+    ///
+    /// 400, 422, 504. That changes are no longer remembered is an event of the stream, as in Kubernetes.
+    pub async fn watch(
+        &self,
+        caller: &Caller,
+        kind: &'static Kind,
+        ns: &str,
+        options: &WatchOptions,
+    ) -> Result<WatchStream, Failure> {
+        let (tenant, cache) = (&caller.tenant, self.cache(kind));
+        let from = version::of_watch(options)?;
+        let filter = Filter::new(ns, options.label_selector.as_ref(), options.field_selector.as_ref());
+        let mut found = VecDeque::new();
+        let mut place = TenantRevision(0);
+        match from {
+            From::After(version) => place = TenantRevision(version),
+            From::Now => {
+                cache.reach_now().await?;
+                let now = snapshot(cache, tenant, kind, &filter, 0).await?;
+                place = now.revision.unwrap_or(place);
+            }
+            From::Start { as_of, marked } => {
+                reach(cache, tenant, as_of).await?;
+                let now = snapshot(cache, tenant, kind, &filter, usize::MAX).await?;
+                place = now.revision.unwrap_or(place);
+                found.extend(now.entries.into_iter().map(WatchEvent::Added));
+                if marked && options.allow_bookmarks {
+                    found.push_back(WatchEvent::Bookmark {
+                        resource_version: place.0,
+                        initial_events_end: true,
+                    });
+                }
+            }
+        }
+        let clock = self.clock();
+        let now = clock.now();
+        let running = self.metrics().watchers(kind);
+        running.inc();
+        let mut stream = WatchStream {
+            waiting: cache.waiting(tenant, kind),
+            cache: cache.clone(),
+            metrics: self.metrics().clone(),
+            running,
+            tenant: tenant.clone(),
+            kind,
+            filter,
+            place,
+            found,
+            next_bookmark: options.allow_bookmarks.then(|| now.saturating_add(BOOKMARKS)),
+            end: now.saturating_add(options.timeout.unwrap_or(DEFAULT_TIMEOUT)),
+            ended: false,
+            clock,
+        };
+        stream.plan_bookmark();
+        if let From::After(version) = from {
+            stream.check_start(version).await?;
+        }
+        Ok(stream)
+    }
+}
+
+impl WatchStream {
+    /// The next event, once there is one; none after the end. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<WatchEvent> {
+        loop {
+            if let Some(event) = self.found.pop_front() {
+                return Some(event);
+            }
+            if self.ended {
+                return None;
+            }
+            if self.cache.is_closed() {
+                self.ended = true;
+                return None;
+            }
+            if self.look() {
+                continue;
+            }
+            let now = self.clock.now();
+            if now >= self.end {
+                self.ended = true;
+                return None;
+            }
+            if self.next_bookmark.is_some_and(|at| now >= at) {
+                self.next_bookmark = Some(now.saturating_add(BOOKMARKS));
+                self.plan_bookmark();
+                return Some(WatchEvent::Bookmark {
+                    resource_version: self.place.0,
+                    initial_events_end: false,
+                });
+            }
+            let wake = self.next_bookmark.unwrap_or(self.end).min(self.end);
+            tokio::select! {
+                more = self.waiting.changed() => self.ended |= !more,
+                () = self.clock.wait_until(wake) => {}
+            }
+        }
+    }
+
+    /// The next event, if it is there already.
+    pub fn buffered(&mut self) -> Option<WatchEvent> {
+        if self.found.is_empty() && !self.ended {
+            self.look();
+        }
+        self.found.pop_front()
+    }
+
+    /// Looks for what is new. True: it is worth another look before waiting.
+    fn look(&mut self) -> bool {
+        match self.cache.after(&self.tenant, self.kind, self.place, AT_ONCE) {
+            Place::Changes(changes, reached) => {
+                let more = changes.len() >= AT_ONCE;
+                for past in changes {
+                    self.found.extend(told(&self.filter, past));
+                }
+                self.place = reached;
+                more || !self.found.is_empty()
+            }
+            Place::Forgotten(kept) => {
+                self.metrics.fell_behind();
+                self.expire(kept);
+                true
+            }
+            Place::Unknown => false,
+        }
+    }
+
+    /// Checks that what follows on a resource version is remembered, where the cache knows nothing of the tenant.
+    async fn check_start(&mut self, version: u64) -> Result<(), Failure> {
+        if self.cache.tenant_revision(&self.tenant).is_some() {
+            return Ok(());
+        }
+        self.cache.reach_now().await?;
+        let current = self.cache.store().tenant_revision(&self.tenant, None).await?;
+        // All that such a tenant ever wrote is gone and forgotten.
+        if self.cache.tenant_revision(&self.tenant).is_none() && version < current.0 {
+            self.expire(current);
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, kept: TenantRevision) {
+        let message = format!("too old resource version: {} ({})", self.place, kept);
+        self.found.push_back(WatchEvent::Error(Failure::expired(message)));
+        self.ended = true;
+    }
+
+    /// Moves the next bookmark to before the end, if that comes first.
+    fn plan_bookmark(&mut self) {
+        let last = self.end.saturating_sub(BEFORE_END);
+        if let Some(next) = &mut self.next_bookmark
+            && *next > last
+            && self.clock.now() < last
+        {
+            *next = last;
+        }
+    }
+}
+
+impl Drop for WatchStream {
+    fn drop(&mut self) {
+        self.running.dec();
+    }
+}
+
+/// What a watcher with a filter is told of a change.
+fn told(filter: &Filter, past: Past) -> Option<WatchEvent> {
+    match past {
+        Past::Put { entry, previous } => {
+            if !filter.ns.is_empty() && entry.namespace != filter.ns {
+                return None;
+            }
+            if filter.takes_all() {
+                return Some(if previous.is_some() {
+                    WatchEvent::Modified(entry)
+                } else {
+                    WatchEvent::Added(entry)
+                });
+            }
+            let before = previous.filter(|previous| filter.matches(previous));
+            match (filter.matches(&entry), before) {
+                (true, None) => Some(WatchEvent::Added(entry)),
+                (true, Some(_)) => Some(WatchEvent::Modified(entry)),
+                // It no longer matches: told as it was last, at the moment of the change.
+                (false, Some(last)) => Some(WatchEvent::Deleted(Arc::new(stamped(&last, &entry)))),
+                (false, None) => None,
+            }
+        }
+        Past::Deleted(last) => filter.matches(&last).then_some(WatchEvent::Deleted(last)),
+    }
+}
+
+fn stamped(last: &Entry, at: &Entry) -> Entry {
+    last.restamped(at.modified, at.tenant_modified)
+}

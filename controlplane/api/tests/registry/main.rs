@@ -1,0 +1,13 @@
+//! The registry on embedded stores, with a clock that stands still unless it is told to move.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod continuity;
+mod ledger;
+mod lists;
+mod objects;
+mod pods;
+mod region;
+mod tenants;
+mod upkeep;
+mod watches;
