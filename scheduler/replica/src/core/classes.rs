@@ -1,0 +1,185 @@
+//! The engine's classes in use, and what pods of a class that fits nowhere are told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_engine::{ClassId, Demand, DemandError, Scheduler};
+use rustc_hash::FxHashMap;
+
+use super::pods::{PodKey, Pods};
+
+/// Once explained, a class is not explained anew for at least this long, and longer the more pods would be told.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The time that telling one pod anew is worth.
+const AGAIN_PER_POD: Duration = Duration::from_millis(1);
+
+/// What is known of a class in use.
+#[derive(Debug, Default)]
+pub(crate) struct Class {
+    /// Definitions, pods and ledger entries that refer to it.
+    users: u64,
+    /// Fits nowhere as things are.
+    pub(crate) is_parked: bool,
+    /// Why, as last told.
+    pub(crate) message: Option<Arc<str>>,
+    /// Grows with each message; 0 before the first.
+    pub(crate) number: u32,
+    explained: Option<Duration>,
+    /// When it will be explained, where that is due.
+    due: Option<Duration>,
+    /// Pods that came to wait, in order, with those that wait no more until there are too many of these.
+    arrivals: Vec<PodKey>,
+    /// How many of the arrivals have been told something.
+    told: usize,
+}
+
+/// The classes that anything refers to.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    known: FxHashMap<ClassId, Class>,
+    parked: Vec<ClassId>,
+    due: BTreeSet<(Duration, ClassId)>,
+}
+
+impl Classes {
+    /// The class of a demand, counted once more.
+    pub(crate) fn intern(
+        &mut self,
+        demand: &Demand,
+        scheduler: &mut Scheduler,
+    ) -> Result<ClassId, DemandError> {
+        let class = scheduler.class(demand)?;
+        self.known.entry(class).or_default().users += 1;
+        Ok(class)
+    }
+
+    /// Counts a class once more.
+    pub(crate) fn hold(&mut self, class: ClassId) {
+        self.known.entry(class).or_default().users += 1;
+    }
+
+    /// Counts a class once less; the engine forgets it with its last user.
+    pub(crate) fn give_up(&mut self, class: ClassId, scheduler: &mut Scheduler) {
+        let Some(entry) = self.known.get_mut(&class) else { return };
+        entry.users = entry.users.saturating_sub(1);
+        if entry.users > 0 {
+            return;
+        }
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, class));
+        }
+        if entry.is_parked {
+            self.parked.retain(|parked| *parked != class);
+        }
+        self.known.remove(&class);
+        scheduler.forget_class(class);
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(crate) fn get_mut(&mut self, class: ClassId) -> Option<&mut Class> {
+        self.known.get_mut(&class)
+    }
+
+    /// How many fit nowhere.
+    pub(crate) fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// Notes that a class fits nowhere, and that this wants explaining.
+    pub(crate) fn park(&mut self, class: ClassId, now: Duration) {
+        let Some(entry) = self.known.get_mut(&class) else { return };
+        if !entry.is_parked {
+            entry.is_parked = true;
+            self.parked.push(class);
+        }
+        if entry.due.is_none() {
+            let pods = u32::try_from(entry.arrivals.len()).unwrap_or(u32::MAX);
+            let pause = AGAIN.max(AGAIN_PER_POD.saturating_mul(pods));
+            let at = entry.explained.map_or(now, |explained| now.max(explained + pause));
+            entry.due = Some(at);
+            self.due.insert((at, class));
+        }
+    }
+
+    /// Takes over which classes are still parked.
+    pub(crate) fn unpark(&mut self, still: impl Iterator<Item = ClassId>) {
+        // The queue may know parked classes yet whose pods are all gone.
+        let still: BTreeSet<ClassId> =
+            still.filter(|class| self.known.get(class).is_some_and(|entry| entry.is_parked)).collect();
+        if still.len() == self.parked.len() {
+            return;
+        }
+        self.parked.retain(|class| {
+            let is_parked = still.contains(class);
+            if let Some(entry) = self.known.get_mut(class) {
+                entry.is_parked = is_parked;
+            }
+            is_parked
+        });
+    }
+
+    /// When the next class is to be explained.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A class that is to be explained now.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Option<ClassId> {
+        while self.due.first().is_some_and(|(at, _)| *at <= now) {
+            let (_, class) = self.due.pop_first()?;
+            let Some(entry) = self.known.get_mut(&class) else { continue };
+            entry.due = None;
+            if entry.is_parked {
+                entry.explained = Some(now);
+                return Some(class);
+            }
+        }
+        None
+    }
+}
+
+impl Class {
+    /// Takes in a pod that waits now. Returns whether it should be told why.
+    pub(crate) fn arrive(&mut self, key: PodKey, pods: &Pods) -> bool {
+        // Dropped when half of them wait no more, so that each is looked at a fixed number of times.
+        if self.arrivals.len() == self.arrivals.capacity() {
+            let mut kept = 0;
+            let told = self.told;
+            let mut place = 0;
+            self.arrivals.retain(|key| {
+                let waits = pods.is_waiting(*key);
+                kept += usize::from(waits && place < told);
+                place += 1;
+                waits
+            });
+            self.told = kept;
+            self.arrivals.reserve(self.arrivals.len().max(32));
+        }
+        self.arrivals.push(key);
+        self.is_parked && self.message.is_some()
+    }
+
+    /// Takes a new message. Returns whether it differs from the last one: then all pods are to be told.
+    pub(crate) fn explain(&mut self, message: String) -> bool {
+        if self.message.as_deref() == Some(&*message) {
+            return false;
+        }
+        self.message = Some(message.into());
+        self.number = self.number.wrapping_add(1).max(1);
+        self.told = 0;
+        true
+    }
+
+    /// The pods that have not been told the class' message, which are taken to be told now.
+    pub(crate) fn untold(&mut self) -> Vec<PodKey> {
+        let untold = self.arrivals.get(self.told..).map(<[PodKey]>::to_vec).unwrap_or_default();
+        self.told = self.arrivals.len();
+        untold
+    }
+}

@@ -1,0 +1,115 @@
+//! Decisions.
+
+use std::time::Duration;
+
+use meridian_engine::{ClassId, HostId, Placement};
+use meridian_proto::v1;
+
+use super::Core;
+use super::pods::{PodKey, State};
+
+/// Hosts looked at for explanations between two looks at what comes in, while there is nothing to decide.
+const HOSTS_EXPLAINED: usize = 50_000;
+
+/// The most waits kept for the metrics.
+const MAX_WAITS: usize = 4096;
+
+impl Core {
+    /// Decides up to `most` pods, and does a piece of what can wait. Returns whether there is more to do now.
+    pub(crate) fn pump(&mut self, most: usize, now: Duration) -> bool {
+        self.mirror.reconcile(&mut self.scheduler);
+        self.unpark();
+        if !self.may_decide(now) {
+            return false;
+        }
+        let decided = self.decide(most, now);
+        let is_busy = decided == most;
+        let hosts = self.scheduler.cell().len().max(1);
+        let pieces = if is_busy { 1 } else { (HOSTS_EXPLAINED / hosts).clamp(1, 64) };
+        for _ in 0..pieces {
+            if let Some((stream, request)) = self.questions.pop_front() {
+                self.answer(stream, request);
+            } else if let Some(class) = self.classes.take_due(now) {
+                self.explain_parked(class);
+            } else {
+                break;
+            }
+        }
+        is_busy || !self.questions.is_empty() || self.classes.next_due().is_some_and(|due| due <= now)
+    }
+
+    /// Brings classes back that a changed host could take.
+    fn unpark(&mut self) {
+        let mut helped = std::mem::take(&mut self.mirror.helped);
+        if self.classes.parked() > 0 {
+            helped.dedup();
+            for host in &helped {
+                self.queue.host_changed(*host, &mut self.scheduler);
+            }
+            let classes = &mut self.classes;
+            classes.unpark(self.queue.parked());
+        }
+        helped.clear();
+        self.mirror.helped = helped;
+    }
+
+    fn decide(&mut self, most: usize, now: Duration) -> usize {
+        let mut decided = 0;
+        while decided < most {
+            let Some(waiting) = self.queue.pop() else { break };
+            let key = PodKey::from_number(waiting.pod);
+            if !self.pods.is_waiting(key) {
+                continue;
+            }
+            decided += 1;
+            match self.place(waiting.class) {
+                Some((placement, score)) => self.decided(key, placement, score, now),
+                None => {
+                    self.queue.park(waiting);
+                    self.classes.park(waiting.class, now);
+                    if self.classes.get_mut(waiting.class).is_some_and(|class| class.message.is_some()) {
+                        self.tell(waiting.class);
+                    }
+                }
+            }
+        }
+        decided
+    }
+
+    fn place(&mut self, class: ClassId) -> Option<(Placement, i64)> {
+        let choice = self.scheduler.decide(class)?;
+        match self.scheduler.place(class, choice.host, choice.devices) {
+            Ok(placement) => Some((placement, choice.score)),
+            // What the choice rests on has gone wrong: this derives it anew.
+            Err(_) => self.scheduler.schedule(class).map(|placement| (placement, 0)),
+        }
+    }
+
+    fn decided(&mut self, key: PodKey, placement: Placement, score: i64, now: Duration) {
+        let (host, devices) = (placement.host(), placement.devices());
+        self.pods.change(key, State::Decided(placement));
+        let Some(pod) = self.pods.get(key) else { return };
+        let Some(decided) = self.decided_host(host, devices, score) else { return };
+        let decision =
+            v1::Decision { uid: pod.uid.to_string(), assignment: pod.assignment, hosts: vec![decided] };
+        self.counts.decisions += 1;
+        if self.waits.len() < MAX_WAITS {
+            self.waits.push(now.saturating_sub(pod.arrived));
+        }
+        if let Some(stream) = self.streams.get_mut(pod.stream) {
+            stream.outbox.decisions.push_back(decision);
+        }
+    }
+
+    fn decided_host(&self, host: HostId, devices: u64, score: i64) -> Option<v1::DecidedHost> {
+        let record = self.mirror.record(host)?;
+        let feed = self.mirror.feeds.get(record.feed)?;
+        Some(v1::DecidedHost {
+            partition: feed.name.clone(),
+            host: record.news.host.name.clone(),
+            incarnation: record.news.incarnation,
+            devices,
+            score,
+        })
+    }
+}

@@ -1,0 +1,336 @@
+//! What tenant partitions say, and what waits to be said to them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_engine::ClassId;
+use meridian_proto::v1;
+use meridian_wire::demand_from_message;
+use rustc_hash::FxHashMap;
+
+use super::pods::{Pod, PodKey, State};
+use super::priority::rank;
+use super::uid::Uid;
+use super::{Core, Violation};
+
+/// The most classes of one stream, pods of all, and questions that wait for an answer.
+const MAX_CLASSES: usize = 1 << 20;
+const MAX_PODS: usize = 1 << 25;
+const MAX_QUESTIONS: usize = 256;
+
+/// Decisions in one message.
+const BATCH: usize = 256;
+
+/// A class of a stream.
+#[derive(Clone, Debug)]
+enum StreamClass {
+    Served(ClassId),
+    /// Pods of it cannot be decided: why.
+    Refused(Arc<str>),
+}
+
+/// A tenant partition's stream.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    is_connected: bool,
+    classes: FxHashMap<u32, StreamClass>,
+    pub(crate) outbox: Outbox,
+}
+
+/// What is to be sent on a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pub(crate) decisions: VecDeque<v1::Decision>,
+    pub(crate) unschedulable: VecDeque<v1::UnschedulablePod>,
+    pub(crate) explanations: VecDeque<v1::ExplainResponse>,
+}
+
+impl Outbox {
+    /// How many decisions and answers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.decisions.len() + self.unschedulable.len() + self.explanations.len()
+    }
+
+    /// The next message.
+    pub(crate) fn next(&mut self) -> Option<v1::ReplicaMessage> {
+        use v1::replica_message::Message;
+        let message = if !self.decisions.is_empty() {
+            let decisions = self.decisions.drain(..self.decisions.len().min(BATCH)).collect();
+            Message::Decisions(v1::Decisions { decisions })
+        } else if !self.unschedulable.is_empty() {
+            let pods = self.unschedulable.drain(..self.unschedulable.len().min(BATCH)).collect();
+            Message::Unschedulable(v1::Unschedulable { pods })
+        } else {
+            Message::Explanation(self.explanations.pop_front()?)
+        };
+        Some(v1::ReplicaMessage { message: Some(message) })
+    }
+}
+
+impl Core {
+    /// A tenant partition's stream begins: it will say everything anew.
+    pub(crate) fn open_stream(&mut self, stream: usize, now: Duration) {
+        self.close_stream(stream, now);
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.is_connected = true;
+        }
+    }
+
+    /// A tenant partition's stream has ended. Decisions under way may hold or not: what they assume stays for a while.
+    pub(crate) fn close_stream(&mut self, stream: usize, now: Duration) {
+        let Some(state) = self.streams.get_mut(stream) else { return };
+        let Stream { classes, .. } = std::mem::take(state);
+        for class in classes.into_values() {
+            if let StreamClass::Served(class) = class {
+                self.classes.give_up(class, &mut self.scheduler);
+            }
+        }
+        self.questions.retain(|(asked, _)| *asked != stream);
+        for key in self.pods.of_stream(stream) {
+            match self.pods.get(key).map(|pod| &pod.state) {
+                Some(State::Waiting | State::Confirmed) => self.forget(key),
+                Some(State::Decided(_)) => self.orphan(key, now),
+                Some(State::Bound(_) | State::Orphaned(_)) | None => {}
+            }
+        }
+    }
+
+    fn orphan(&mut self, key: PodKey, now: Duration) {
+        // Confirmed only for as long as it takes to put the placement back.
+        if let Some(State::Decided(placement)) = self.pods.change(key, State::Confirmed) {
+            self.pods.change(key, State::Orphaned(placement));
+            self.expect_entry(key, now);
+        }
+    }
+
+    pub(crate) fn outbox(&mut self, stream: usize) -> Option<&mut Outbox> {
+        self.streams.get_mut(stream).filter(|stream| stream.is_connected).map(|stream| &mut stream.outbox)
+    }
+
+    /// Takes a message of a tenant partition in.
+    pub(crate) fn stream_message(
+        &mut self,
+        stream: usize,
+        message: v1::PartitionMessage,
+        now: Duration,
+    ) -> Result<(), Violation> {
+        use v1::partition_message::Message;
+        if self.outbox(stream).is_none() {
+            return Ok(());
+        }
+        match message.message.ok_or(Violation::Empty)? {
+            Message::Hello(_) => Err(Violation::Hello),
+            // The stream ends by itself.
+            Message::Goodbye(_) => Ok(()),
+            Message::Class(definition) => self.define(stream, definition),
+            Message::ForgetClasses(classes) => {
+                for number in classes.numbers {
+                    let former = self.streams.get_mut(stream).and_then(|state| state.classes.remove(&number));
+                    if let Some(StreamClass::Served(class)) = former {
+                        self.classes.give_up(class, &mut self.scheduler);
+                    }
+                }
+                Ok(())
+            }
+            Message::Pods(pods) => {
+                pods.pods.into_iter().try_for_each(|pod| self.pending(stream, pods.assignment, pod, now))
+            }
+            Message::Withdraw(withdraw) => {
+                for uid in withdraw.uids {
+                    self.withdraw(stream, &uid);
+                }
+                Ok(())
+            }
+            Message::Outcomes(outcomes) => {
+                for outcome in outcomes.outcomes {
+                    self.outcome(stream, &outcome, now);
+                }
+                Ok(())
+            }
+            Message::Explain(request) => {
+                self.ask(stream, request);
+                Ok(())
+            }
+        }
+    }
+
+    fn define(&mut self, stream: usize, definition: v1::ClassDefinition) -> Result<(), Violation> {
+        let v1::ClassDefinition { number, demand, profile } = definition;
+        let class = match self.profile_problem(&profile) {
+            Some(problem) => StreamClass::Refused(problem.into()),
+            None => match demand_from_message(demand.ok_or(Violation::Empty)?)
+                .map_err(|error| error.to_string())
+                .and_then(|demand| {
+                    self.classes.intern(&demand, &mut self.scheduler).map_err(|error| error.to_string())
+                }) {
+                Ok(class) => StreamClass::Served(class),
+                Err(problem) => {
+                    let problem = format!("the pod cannot be scheduled: {problem}");
+                    tracing::warn!(number, problem, "a class is refused");
+                    StreamClass::Refused(problem.into())
+                }
+            },
+        };
+        let Some(state) = self.streams.get_mut(stream) else { return Ok(()) };
+        let is_full = state.classes.len() >= MAX_CLASSES;
+        if let Some(StreamClass::Served(former)) = state.classes.insert(number, class) {
+            self.classes.give_up(former, &mut self.scheduler);
+        }
+        if is_full { Err(Violation::TooMany { what: "classes", limit: MAX_CLASSES }) } else { Ok(()) }
+    }
+
+    /// What is wrong with a profile's name.
+    pub(crate) fn profile_problem(&self, name: &str) -> Option<String> {
+        if self.names.iter().any(|served| served == name) {
+            return None;
+        }
+        Some(format!("no scheduler is named {name:?}; spec.schedulerName can be {}", self.names.join(", ")))
+    }
+
+    fn pending(
+        &mut self,
+        stream: usize,
+        assignment: u64,
+        pod: v1::PendingPod,
+        now: Duration,
+    ) -> Result<(), Violation> {
+        let v1::PendingPod { uid, tenant: _, key: _, class: number, priority, first } = pod;
+        let Some(state) = self.streams.get_mut(stream) else { return Ok(()) };
+        let class = match state.classes.get(&number) {
+            Some(StreamClass::Served(class)) => *class,
+            Some(StreamClass::Refused(problem)) => {
+                let message = problem.to_string();
+                state.outbox.unschedulable.push_back(v1::UnschedulablePod {
+                    uid: uid.clone(),
+                    assignment,
+                    message,
+                });
+                if let Some(key) = self.pods.find(&Uid::new(&uid)) {
+                    self.forget(key);
+                }
+                return Ok(());
+            }
+            None => return Err(Violation::UnknownClass { uid, number }),
+        };
+        let uid = Uid::new(&uid);
+        let rank = rank(priority, first);
+        if let Some(key) = self.pods.find(&uid) {
+            if let Some(known) = self.pods.waiting_mut(key)
+                && (known.stream, known.class, known.rank) == (stream, class, rank)
+            {
+                // Said again under a new assignment: it keeps its place.
+                known.assignment = assignment;
+                known.told = 0;
+                self.wait(key, class);
+                return Ok(());
+            }
+            self.forget(key);
+        }
+        if self.pods.len() >= MAX_PODS {
+            return Err(Violation::TooMany { what: "pods", limit: MAX_PODS });
+        }
+        self.classes.hold(class);
+        let pod = Pod {
+            uid,
+            stream,
+            class,
+            rank,
+            assignment,
+            arrived: now,
+            told: 0,
+            expires: now,
+            state: State::Waiting,
+        };
+        if let Some(key) = self.pods.insert(pod) {
+            self.queue.push(key.number(), class, rank);
+            self.wait(key, class);
+        }
+        self.tidy_queue();
+        Ok(())
+    }
+
+    /// Notes that a pod waits, and tells it why where its class fits nowhere.
+    fn wait(&mut self, key: PodKey, class: ClassId) {
+        if self.classes.get_mut(class).is_some_and(|class| class.arrive(key, &self.pods)) {
+            self.tell(class);
+        }
+    }
+
+    /// Drops pods from the queue that wait no more, when they have become the most.
+    fn tidy_queue(&mut self) {
+        if self.queue.len() <= 2 * self.pods.waiting() + 1024 {
+            return;
+        }
+        for waiting in self.queue.drain() {
+            if self.pods.is_waiting(PodKey::from_number(waiting.pod)) {
+                self.queue.push(waiting.pod, waiting.class, waiting.priority);
+            }
+        }
+        self.classes.unpark(self.queue.parked());
+    }
+
+    fn withdraw(&mut self, stream: usize, uid: &str) {
+        let Some((key, pod)) = self.pod_of(stream, uid) else { return };
+        // What is bound takes its room whatever becomes of the pod.
+        if !matches!(pod.state, State::Bound(_)) {
+            self.forget(key);
+        }
+    }
+
+    fn pod_of(&self, stream: usize, uid: &str) -> Option<(PodKey, &Pod)> {
+        let key = self.pods.find(&Uid::new(uid))?;
+        let pod = self.pods.get(key).filter(|pod| pod.stream == stream)?;
+        Some((key, pod))
+    }
+
+    fn outcome(&mut self, stream: usize, outcome: &v1::Outcome, now: Duration) {
+        use v1::outcome::Result;
+        match outcome.result() {
+            Result::Unspecified => {
+                tracing::warn!(
+                    uid = outcome.uid,
+                    result = outcome.result,
+                    "an outcome that is not known is ignored"
+                );
+                return;
+            }
+            Result::Bound => self.counts.bound += 1,
+            Result::Refused => self.counts.refused += 1,
+            Result::Gone => self.counts.gone += 1,
+        }
+        let Some((key, pod)) = self.pod_of(stream, &outcome.uid) else { return };
+        let is_bound = outcome.result() == Result::Bound;
+        match &pod.state {
+            State::Bound(_) => {}
+            // About a decision that the pod has been sent again for.
+            State::Waiting if outcome.result() == Result::Refused => {}
+            State::Decided(placement) | State::Orphaned(placement) if is_bound => {
+                let here = self.scheduler.cell().name(placement.host()) == Some(&*outcome.host);
+                if !here {
+                    self.forget(key);
+                    return;
+                }
+                if let Some(State::Decided(placement) | State::Orphaned(placement)) =
+                    self.pods.change(key, State::Confirmed)
+                {
+                    self.pods.change(key, State::Bound(placement));
+                    self.expect_entry(key, now);
+                }
+            }
+            State::Waiting | State::Decided(_) | State::Orphaned(_) | State::Confirmed => self.forget(key),
+        }
+    }
+
+    fn ask(&mut self, stream: usize, request: v1::ExplainRequest) {
+        if self.questions.len() < MAX_QUESTIONS {
+            self.questions.push_back((stream, request));
+            return;
+        }
+        let error = format!("{MAX_QUESTIONS} questions wait for an answer already; ask again later");
+        let answer = v1::ExplainResponse { number: request.number, error, ..Default::default() };
+        if let Some(outbox) = self.outbox(stream) {
+            outbox.explanations.push_back(answer);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Demands.
+
+use meridian_engine::{Demand, DeviceDemand, HostPort, Protocol, ScoringRequests};
+use meridian_proto::v1;
+
+use crate::error::{WireError, limit};
+use crate::{constraint, resource};
+
+/// A demand as a message.
+#[must_use]
+pub fn demand_to_message(demand: &Demand) -> v1::Demand {
+    v1::Demand {
+        requests: Some(resource::to_message(&demand.requests)),
+        scoring_cpu_milli: demand.scoring.cpu_milli,
+        scoring_memory: demand.scoring.memory,
+        devices: demand.devices.as_ref().map(|devices| v1::DeviceDemand {
+            count: devices.count,
+            milli: devices.milli,
+            models: devices.models.clone(),
+        }),
+        ports: demand.ports.iter().map(port_to_message).collect(),
+        constraints: Some(constraint::to_message(&demand.constraints)),
+    }
+}
+
+/// The demand that a message describes, valid for the engine.
+///
+/// # Errors
+///
+/// [`WireError`] names the field that cannot be read or that the engine refuses.
+pub fn demand_from_message(message: v1::Demand) -> Result<Demand, WireError> {
+    let devices = match message.devices {
+        None => None,
+        Some(devices) => {
+            limit(devices.models.len(), || "demand.devices.models".to_owned())?;
+            Some(DeviceDemand { count: devices.count, milli: devices.milli, models: devices.models })
+        }
+    };
+    limit(message.ports.len(), || "demand.ports".to_owned())?;
+    let demand = Demand {
+        requests: resource::from_message(message.requests, "demand.requests.extended")?,
+        scoring: ScoringRequests { cpu_milli: message.scoring_cpu_milli, memory: message.scoring_memory },
+        devices,
+        ports: message.ports.into_iter().enumerate().map(port_from_message).collect::<Result<_, _>>()?,
+        constraints: constraint::from_message(message.constraints.unwrap_or_default())?,
+    };
+    demand.validate()?;
+    Ok(demand)
+}
+
+fn port_to_message(port: &HostPort) -> v1::HostPort {
+    let protocol = match port.protocol {
+        Protocol::Tcp => v1::Protocol::Tcp,
+        Protocol::Udp => v1::Protocol::Udp,
+        Protocol::Sctp => v1::Protocol::Sctp,
+    };
+    v1::HostPort { protocol: protocol.into(), ip: port.ip.clone(), port: port.port.into() }
+}
+
+fn port_from_message((position, port): (usize, v1::HostPort)) -> Result<HostPort, WireError> {
+    let protocol = match port.protocol() {
+        v1::Protocol::Tcp => Protocol::Tcp,
+        v1::Protocol::Udp => Protocol::Udp,
+        v1::Protocol::Sctp => Protocol::Sctp,
+        v1::Protocol::Unspecified => {
+            return Err(WireError::Unknown {
+                field: format!("demand.ports[{position}].protocol"),
+                number: port.protocol,
+                known: "1 (TCP), 2 (UDP), 3 (SCTP)",
+            });
+        }
+    };
+    match u16::try_from(port.port) {
+        Ok(number) if number > 0 => Ok(HostPort { protocol, ip: port.ip, port: number }),
+        _ => Err(WireError::NoPort { field: format!("demand.ports[{position}].port"), port: port.port }),
+    }
+}
