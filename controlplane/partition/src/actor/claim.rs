@@ -1,0 +1,213 @@
+//! Claims: from a decision to the answer of the ledger that keeps the host's account.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_api::{Failure, Reason};
+use meridian_ledger::tenant::LiveClaim;
+use meridian_ledger::{ClaimId, Uid};
+use meridian_proto::v1::{self, Answer, ClaimState, DecidedHost};
+use tokio::sync::oneshot;
+
+use super::{Actor, Again};
+use crate::assignment::SessionId;
+use crate::classes::Asked;
+use crate::events::About;
+
+/// How long a claim waits for its answer.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long a pod that names its host waits before that host is claimed again.
+const PINNED_WAIT: Duration = Duration::from_secs(2);
+
+/// What follows on a pod's claims, whichever of its hosts takes it.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) about: About,
+    pub(super) asked: Arc<Asked>,
+    /// The scheduler that the pod asks for.
+    pub(super) profile: Arc<str>,
+    /// When the pod was first seen.
+    pub(super) seen: Duration,
+    /// The host being claimed, and behind it those to be tried next.
+    pub(super) rest: VecDeque<DecidedHost>,
+    /// The replica that decided.
+    pub(super) session: Option<SessionId>,
+    /// Whether the pod itself names its host, so that no other may be tried and a refusal ends it.
+    pub(super) pinned: bool,
+    /// Who ordered the binding and waits for what comes of it.
+    pub(super) reply: Option<oneshot::Sender<Result<(), Failure>>>,
+    /// Why the last host refused.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// A ledger's no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// In one word, such as `OutOfcpu`; empty: the ledger was not asked.
+    pub(super) reason: String,
+    /// In words.
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// Without an answer of a ledger.
+    pub(super) fn unasked(message: String) -> Self {
+        Self { reason: String::new(), message }
+    }
+
+    /// Whether the host as it is cannot take the pod. Every other refusal is about the moment, and passes.
+    fn is_for_good(&self) -> bool {
+        self.reason.starts_with("OutOf") || matches!(&*self.reason, "NodePorts" | "InvalidDemand")
+    }
+}
+
+impl Actor {
+    /// Claims the first of the attempt's hosts that can be claimed now.
+    pub(super) fn attempt(&mut self, mut attempt: Attempt) {
+        let uid = attempt.about.uid.clone();
+        if self.claims.of(&uid).is_some() {
+            // Two claims for one pod would be two bindings; the one under way decides.
+            tracing::error!(%uid, "second claim for a pod refused");
+            return;
+        }
+        while let Some(host) = attempt.rest.front() {
+            let Some(at) = self.ledgers.iter().position(|ledger| *ledger.name == *host.partition) else {
+                let message = format!("host partition {:?} is not known to this partition", host.partition);
+                attempt.refusal = Some(Refusal::unasked(message));
+                attempt.rest.pop_front();
+                continue;
+            };
+            let ledger = &self.ledgers[at];
+            let Some(fence) = ledger.open_epoch() else {
+                let message = format!("host partition {} is not reachable or is recovering", ledger.name);
+                attempt.refusal = Some(Refusal::unasked(message));
+                attempt.rest.pop_front();
+                continue;
+            };
+            let claim = v1::Claim {
+                id: None,
+                tenant: attempt.about.tenant.to_string(),
+                uid: uid.to_string(),
+                host: host.host.clone(),
+                incarnation: host.incarnation,
+                demand: Some(attempt.asked.demand.clone()),
+                devices: host.devices,
+                host_epoch: fence,
+            };
+            let name = ledger.name.clone();
+            let deadline = self.now() + DEADLINE;
+            match self.claims.claim(Uid::from(&*uid), &name, fence, deadline, attempt) {
+                Ok(id) => self.ledgers[at].claim(v1::Claim { id: Some(to_message(&id)), ..claim }),
+                Err(error) => tracing::error!(%error, "claim not made"),
+            }
+            return;
+        }
+        self.all_refused(attempt);
+    }
+
+    /// No host of a decision took the pod.
+    fn all_refused(&mut self, attempt: Attempt) {
+        let uid = attempt.about.uid.clone();
+        let refusal = attempt.refusal;
+        let refusal = refusal.unwrap_or_else(|| Refusal::unasked("the decision names no host".to_owned()));
+        self.metrics.claims.with_label_values(&["exhausted"]).inc();
+        if attempt.pinned {
+            if let Some(pod) = self.pods.get_mut(&uid) {
+                pod.stage = crate::pods::Stage::Blocked(crate::pods::Blocked::Pinned);
+            }
+            if !refusal.is_for_good() {
+                self.later(PINNED_WAIT, Again::Pinned(uid));
+            } else if attempt.reply.is_none() {
+                // Else whoever ordered the binding says so in the pod's status.
+                self.fail_pod(&attempt.about, &refusal);
+            }
+        } else {
+            self.come_back(&uid, attempt.session);
+        }
+        if let Some(reply) = attempt.reply {
+            let _ = reply.send(Err(refusal_failure(&attempt.about, &refusal)));
+        }
+    }
+
+    /// A claim is over without a binding: the next host is tried.
+    pub(super) fn next_host(&mut self, live: LiveClaim<Attempt>, refusal: Option<Refusal>) {
+        let mut attempt = live.payload;
+        attempt.rest.pop_front();
+        if refusal.is_some() {
+            attempt.refusal = refusal;
+        }
+        self.go_on(attempt);
+    }
+
+    /// An attempt goes on with its next host, unless the pod needs none any more.
+    pub(super) fn go_on(&mut self, attempt: Attempt) {
+        let uid = attempt.about.uid.clone();
+        if attempt.reply.is_none() && self.pods.get(&uid).is_none() {
+            return self.tell_outcome(attempt.session, &uid, v1::outcome::Result::Gone, "");
+        }
+        self.attempt(attempt);
+    }
+
+    /// A ledger's answer to a claim.
+    pub(super) fn answered(&mut self, answer: Answer, he: u64) {
+        let Some(id) = answer.claim.as_ref().map(|claim| self.claim_id(claim)) else { return };
+        if answer.accepted {
+            if let Some(live) = self.claims.accepted(&id, he) {
+                let group = (live.payload.about.tenant.clone(), he);
+                self.appends.entry(group).or_default().push(id);
+            }
+        } else if let Some(live) = self.claims.refused(&id, he) {
+            self.metrics.claims.with_label_values(&["refused"]).inc();
+            self.next_host(live, Some(Refusal { reason: answer.reason, message: answer.message }));
+        }
+    }
+
+    /// Claims that got no answer are given up.
+    pub(super) fn expire_claims(&mut self, now: Duration) {
+        for live in self.claims.expire(now) {
+            self.metrics.claims.with_label_values(&["expired"]).inc();
+            self.settle(&live.host_partition, &live.id, ClaimState::Void);
+            let message = format!("host partition {} did not answer in time", live.host_partition);
+            self.next_host(live, Some(Refusal::unasked(message)));
+        }
+    }
+
+    /// A pod needs no host any more: its claim ends if nothing is being written for it yet.
+    pub(super) fn withdraw_claim(&mut self, uid: &str) {
+        let Some(live) = self.claims.withdraw(uid) else { return };
+        self.settle(&live.host_partition, &live.id, ClaimState::Void);
+        self.tell_outcome(live.payload.session, uid, v1::outcome::Result::Gone, "");
+        if let Some(reply) = live.payload.reply {
+            let name = &live.payload.about.name;
+            let _ = reply.send(Err(Failure::not_found(meridian_schema::pod(), name)));
+        }
+    }
+
+    /// The name of a claim as this partition knows names.
+    pub(super) fn claim_id(&self, claim: &v1::ClaimId) -> ClaimId {
+        let own = self.claims.partition();
+        let partition = if claim.partition == **own { own.clone() } else { claim.partition.as_str().into() };
+        ClaimId { partition, epoch: claim.epoch, sequence: claim.sequence }
+    }
+}
+
+/// The name of a claim as a message.
+pub(super) fn to_message(id: &ClaimId) -> v1::ClaimId {
+    v1::ClaimId { partition: id.partition.to_string(), epoch: id.epoch, sequence: id.sequence }
+}
+
+/// What a caller who ordered a binding is told.
+fn refusal_failure(about: &About, refusal: &Refusal) -> Failure {
+    let Refusal { reason, message } = refusal;
+    if !refusal.is_for_good() {
+        return Failure::unavailable(format!("pod {} was not bound: {message}", about.name)).retry_after(1);
+    }
+    let pod = meridian_schema::pod();
+    Failure::new(Reason::Conflict, format!("Pod was rejected: {message}")).about(pod, &about.name).because(
+        reason,
+        message,
+        "spec.nodeName",
+    )
+}

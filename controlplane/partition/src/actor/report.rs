@@ -1,0 +1,171 @@
+//! Statuses that hosts report, and what the partition itself says of pods.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_proto::v1::{StatusReport, StatusReports, StoredStatus};
+use meridian_store::Tenant;
+
+use super::claim::Refusal;
+use super::{Actor, Again, Done};
+use crate::conditions::{self, Said};
+use crate::events::{self, About};
+use crate::statuses::{self, Report, Stored};
+
+/// Statuses written by one task.
+const REPORTS_A_TASK: usize = 64;
+
+/// How long until a status that could not be written is tried again.
+const REPORT_AGAIN: Duration = Duration::from_secs(1);
+
+/// The longest message that an event or a condition carries, as Kubernetes limits events.
+const MAX_MESSAGE: usize = 1024;
+
+impl Actor {
+    pub(super) fn reports(&mut self, ledger: usize, reports: StatusReports) {
+        for report in reports.reports {
+            match Tenant::new(&report.tenant) {
+                Ok(tenant) => self.report(Report { ledger, tenant, report }),
+                Err(error) => {
+                    tracing::warn!(host = %report.host, %error, "status of no tenant");
+                    self.metrics.statuses.with_label_values(&[Stored::Invalid.label()]).inc();
+                    self.report_stored(ledger, &report);
+                }
+            }
+        }
+    }
+
+    pub(super) fn report(&mut self, mut report: Report) {
+        let uid: Arc<str> = report.report.uid.as_str().into();
+        if report.report.name.is_empty() {
+            // Of a pod that its host never ran it knows no more than the uid.
+            if let Some(binding) = self.bindings.get(&uid)
+                && binding.name.tenant == report.tenant
+            {
+                report.report.namespace = binding.name.namespace.to_string();
+                report.report.name = binding.name.name.to_string();
+            }
+        }
+        if !self.statuses.push(&uid, report, Report::newer) {
+            // Not acknowledged, so it comes again.
+            self.metrics.statuses.with_label_values(&["dropped"]).inc();
+        }
+    }
+
+    pub(super) fn submit_statuses(&mut self) {
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < REPORTS_A_TASK
+                && let Some(next) = self.statuses.next()
+            {
+                batch.push(next);
+            }
+            if batch.is_empty() {
+                return;
+            }
+            let registry = self.registry.clone();
+            self.work.spawn(async move { Done::Reported(statuses::store(registry, batch).await) });
+        }
+    }
+
+    pub(super) fn reported(&mut self, reports: Vec<(Arc<str>, Report, Stored)>) {
+        for (uid, report, stored) in reports {
+            self.statuses.done(&uid);
+            self.metrics.statuses.with_label_values(&[stored.label()]).inc();
+            if stored == Stored::Failed {
+                self.later(REPORT_AGAIN, Again::Report(Box::new(report)));
+            } else {
+                self.report_stored(report.ledger, &report.report);
+            }
+        }
+    }
+
+    fn report_stored(&mut self, ledger: usize, report: &StatusReport) {
+        let StatusReport { uid, host, number, .. } = report;
+        self.acknowledge(ledger, StoredStatus { uid: uid.clone(), host: host.clone(), number: *number });
+    }
+
+    /// Says why a pod has no host, in its condition and as an event.
+    pub(super) fn say_unschedulable(&mut self, uid: &str, reason: &str, message: &str) {
+        let Some(pod) = self.pods.get_mut(uid) else { return };
+        let message = shortened(message);
+        let at = self.identity.clock.date();
+        let (about, component) = (pod.about.clone(), pod.profile.clone());
+        if pod.said.as_deref() != Some(message) {
+            pod.said = Some(message.into());
+            let said = Said {
+                about: about.clone(),
+                component: component.clone(),
+                reason: reason.to_owned(),
+                message: message.to_owned(),
+                has_failed: false,
+                at,
+            };
+            self.conditions.push(&about.uid, said, |_, newer| newer);
+        }
+        // A gate is there on purpose.
+        if reason != "SchedulingGated" && !self.events.failed_scheduling(about, component, message, at) {
+            self.metrics.events.with_label_values(&["dropped"]).inc();
+        }
+    }
+
+    /// The host that a pod names itself has refused it: it will never run.
+    pub(super) fn fail_pod(&mut self, about: &About, refusal: &Refusal) {
+        let said = Said {
+            about: about.clone(),
+            component: "tenant-partition".into(),
+            reason: refusal.reason.clone(),
+            message: format!("Pod was rejected: {}", shortened(&refusal.message)),
+            has_failed: true,
+            at: self.identity.clock.date(),
+        };
+        self.conditions.push(&about.uid, said, |_, newer| newer);
+    }
+
+    pub(super) fn submit_conditions(&mut self) {
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < REPORTS_A_TASK
+                && let Some(next) = self.conditions.next()
+            {
+                batch.push(next);
+            }
+            if batch.is_empty() {
+                return;
+            }
+            let registry = self.registry.clone();
+            self.work.spawn(async move { Done::Told(conditions::write(registry, batch).await) });
+        }
+    }
+
+    pub(super) fn submit_events(&mut self) {
+        while let Some(batch) = self.events.next_batch() {
+            let (registry, instance) = (self.registry.clone(), self.identity.name.clone());
+            self.work.spawn(async move {
+                let (written, lost) = events::write(registry, instance, batch).await;
+                Done::Events(written, lost)
+            });
+        }
+    }
+}
+
+fn shortened(message: &str) -> &str {
+    let mut end = message.len().min(MAX_MESSAGE);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        assert_eq!(shortened("short"), "short");
+        let long = "ä".repeat(600);
+        assert_eq!(shortened(&long).len(), MAX_MESSAGE);
+        assert_eq!(shortened(&format!("x{long}")).len(), MAX_MESSAGE - 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! The few parts of a stored Pod that the partition looks at, read without building the whole object.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A Pod as far as it matters here. Borrows from the stored bytes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PodView<'a> {
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
+    /// The spec as stored: equal bytes are equal specs.
+    #[serde(borrow)]
+    pub(crate) spec: &'a RawValue,
+    #[serde(borrow, default)]
+    status: Status<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    creation_timestamp: Option<Cow<'a, str>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Status<'a> {
+    #[serde(borrow)]
+    phase: Cow<'a, str>,
+    #[serde(borrow)]
+    conditions: Option<&'a RawValue>,
+}
+
+/// The fields of a spec that say whether somebody is to place the pod.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct SpecView<'a> {
+    /// The host the pod is bound to, or asks for by name.
+    #[serde(borrow)]
+    pub(crate) node_name: Cow<'a, str>,
+    /// The scheduler asked for.
+    #[serde(borrow)]
+    pub(crate) scheduler_name: Cow<'a, str>,
+}
+
+/// A condition of a pod.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub(crate) struct Condition {
+    /// Which condition.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub(crate) status: String,
+    /// One word on why.
+    pub(crate) reason: String,
+    /// A sentence on why.
+    pub(crate) message: String,
+}
+
+impl<'a> PodView<'a> {
+    /// Reads stored bytes.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// Whether all of its containers have ended for good.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(&*self.status.phase, "Succeeded" | "Failed")
+    }
+
+    /// When it was created, as stored.
+    pub(crate) fn created(&self) -> &str {
+        self.metadata.creation_timestamp.as_deref().unwrap_or_default()
+    }
+
+    /// How far it has come; a pod without a phase is Pending.
+    pub(crate) fn phase(&self) -> &str {
+        if self.status.phase.is_empty() { "Pending" } else { &self.status.phase }
+    }
+
+    /// Whether, by whom and where it is to be placed.
+    pub(crate) fn spec_view(&self) -> Result<SpecView<'a>, serde_json::Error> {
+        serde_json::from_str(self.spec.get())
+    }
+
+    /// The condition of a type, where the status has it.
+    pub(crate) fn condition(&self, kind: &str) -> Option<Condition> {
+        let conditions: Vec<Condition> = serde_json::from_str(self.status.conditions?.get()).ok()?;
+        conditions.into_iter().find(|condition| condition.kind == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_matters_and_nothing_else() {
+        let pod =
+            br#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","generation":3,"labels":{"x":"y"},
+            "creationTimestamp":"2000-01-01T00:00:00Z","deletionTimestamp":"2000-01-01T00:00:01Z"},
+            "spec":{"nodeName":"h","containers":[{"name":"\u00e9"}]},
+            "status":{"phase":"Failed","conditions":[{"type":"Ready","status":"False"},
+                {"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes"}]}}"#;
+        let view = PodView::read(pod).unwrap();
+        assert!(view.has_ended());
+        assert_eq!((view.phase(), view.created()), ("Failed", "2000-01-01T00:00:00Z"));
+        assert_eq!(view.spec_view().unwrap().node_name, "h");
+        assert_eq!(view.condition("PodScheduled").unwrap().message, "0/1 nodes");
+        assert_eq!(view.condition("Initialized"), None);
+        let bare = PodView::read(br#"{"spec":{}}"#).unwrap();
+        assert!(!bare.has_ended() && bare.phase() == "Pending");
+        assert!(PodView::read(br#"{"metadata":{}}"#).is_err());
+    }
+}
