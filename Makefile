@@ -9,8 +9,11 @@ HOSTS ?= 5000
 HOURS ?= 24
 REPORT ?= out/report.html
 
+# Arguments for `make up`, such as UP="--hosts 100 --data-dir region".
+UP ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test sim test bench lint clean
+.PHONY: help setup setup-test up sim test bench lint clean
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -20,6 +23,10 @@ setup: ## install what building needs and this machine lacks
 
 setup-test:
 	@scripts/install test
+
+up: setup ## build, and run a region of simulated hosts on this machine until Ctrl-C
+	$(CARGO) build --locked --release --package meridian
+	$(MERIDIAN) up $(UP)
 
 sim: setup ## build, simulate a day of a mid-sized region, write a report
 	$(CARGO) build --locked --release --package meridian

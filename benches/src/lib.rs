@@ -1,7 +1,8 @@
 //! Figures: what is measured, how, and against which goal.
 //!
 //! [`BENCHES`] lists the benches by name; [`run`] runs one and returns a [`Figure`]. What is timed is the engine or the
-//! simulator alone: cells are built and random numbers are drawn before the watch is started. The caller lends the
+//! simulator alone, or a whole region through its API: cells and regions are built and random numbers are drawn before the
+//! watch is started. The caller lends the
 //! clock. Criterion benches of the parts are in `benches/`.
 
 #![forbid(unsafe_code)]
@@ -9,8 +10,10 @@
 mod cell;
 mod engine;
 mod figure;
+mod load;
 mod memory;
 mod parameters;
+mod region;
 mod sim;
 
 pub use self::cell::{Shape, scheduler_with};
@@ -31,7 +34,7 @@ pub struct Bench {
 }
 
 /// All benches.
-pub const BENCHES: [Bench; 6] = [
+pub const BENCHES: [Bench; 10] = [
     Bench {
         name: "engine/basic",
         what: "equal pods on 5,000 equal hosts, every host scored",
@@ -51,6 +54,26 @@ pub const BENCHES: [Bench; 6] = [
         name: "engine/latency",
         what: "one pod on 300,000 hosts, 99th percentile; --class known or new",
         run: engine::latency,
+    },
+    Bench {
+        name: "api/create",
+        what: "pods created over HTTP by 64 clients, durable; --tls with TLS",
+        run: region::create,
+    },
+    Bench {
+        name: "region/bind",
+        what: "10,000 pods created over HTTP until bound, durable, on 5,000 simulated hosts",
+        run: region::bind,
+    },
+    Bench {
+        name: "region/deployment",
+        what: "a Deployment of 3,000 replicas until all run, on 5,000 simulated hosts",
+        run: region::deployment,
+    },
+    Bench {
+        name: "region/memory",
+        what: "resident memory with 5,000 simulated hosts and 10,000 running pods",
+        run: region::memory,
     },
     Bench {
         name: "sim/openb",

@@ -21,6 +21,8 @@ pub struct Parameters {
     pub new_class: bool,
     /// How cells are half filled.
     pub fill: Fill,
+    /// Whether `api/create` speaks TLS.
+    pub tls: bool,
     /// The policy of `sim/openb`.
     pub policy: Option<String>,
     /// The folder with traces (`MERIDIAN_DATA`).

@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// How cells are half filled before engine/mixed, engine/distinct and engine/latency.
     #[arg(long, value_enum, default_value_t = Filling::Scattered)]
     fill: Filling,
+    /// Whether api/create speaks TLS.
+    #[arg(long)]
+    tls: bool,
     /// The policy of the sim benches.
     #[arg(long)]
     policy: Option<String>,
@@ -86,6 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Filling::Scattered => Fill::Scattered,
             Filling::Scheduled => Fill::Scheduled,
         },
+        tls: arguments.tls,
         policy: arguments.policy.clone(),
         data: arguments.data.clone(),
     };

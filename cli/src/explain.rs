@@ -1,5 +1,7 @@
 //! `meridian explain`: why a pod went where it went.
 
+mod pod;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -36,6 +38,8 @@ struct PodOf<T: Args> {
 
 #[derive(Debug, Subcommand)]
 enum Explained {
+    /// A pod of a running region: why it waits, or why it runs where it runs.
+    Pod(pod::Arguments),
     /// A pod of a made-up region.
     Synthetic(PodOf<SyntheticArguments>),
     /// A job of a log in the Standard Workload Format.
@@ -76,6 +80,7 @@ struct OpenbPod {
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.trace {
+        Explained::Pod(arguments) => arguments.run(),
         Explained::Synthetic(pod) => pod.explain(Source::Synthetic),
         Explained::Swf(pod) => pod.explain(Source::Swf),
         Explained::Tables(pod) => pod.explain(Source::Tables),

@@ -8,6 +8,7 @@ mod explain;
 mod output;
 mod policy;
 mod progress;
+mod serve;
 mod sim;
 mod source;
 
@@ -26,6 +27,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a whole region on this machine: API, scheduler and simulated hosts.
+    Up(serve::UpArguments),
+    /// Run a control plane whose scheduler and hosts run elsewhere.
+    Apiserver(serve::ApiserverArguments),
+    /// Run a scheduler replica for a control plane elsewhere.
+    Scheduler(serve::SchedulerArguments),
+    /// Run hosts for a control plane elsewhere.
+    Agent(serve::AgentArguments),
+    /// Print a kubeconfig for a server.
+    Kubeconfig(serve::KubeconfigArguments),
     /// Run a trace of pods through the scheduler.
     Sim(sim::Arguments),
     /// Say why a pod went where it went, or why it did not fit.
@@ -40,6 +51,11 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let result = match Arguments::parse().command {
+        Command::Up(arguments) => serve::block_on(arguments.run()),
+        Command::Apiserver(arguments) => serve::block_on(arguments.run()),
+        Command::Scheduler(arguments) => serve::block_on(arguments.run()),
+        Command::Agent(arguments) => serve::block_on(arguments.run()),
+        Command::Kubeconfig(arguments) => arguments.run(),
         Command::Sim(arguments) => sim::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -8,7 +8,18 @@ fn without_a_name_it_lists_the_benches() {
     let names: Vec<&str> = shown.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(
         names,
-        ["engine/basic", "engine/mixed", "engine/distinct", "engine/latency", "sim/openb", "sim/synthetic"]
+        [
+            "engine/basic",
+            "engine/mixed",
+            "engine/distinct",
+            "engine/latency",
+            "api/create",
+            "region/bind",
+            "region/deployment",
+            "region/memory",
+            "sim/openb",
+            "sim/synthetic"
+        ]
     );
     assert!(shown.lines().all(|line| line.split_whitespace().count() > 3), "{shown}");
 }
@@ -27,6 +38,23 @@ fn a_figure_is_one_object_with_the_agreed_keys() {
     assert_eq!(figure["parameters"]["pods"], 200);
     assert!(figure["value"].as_f64() > Some(0.0), "{text}");
     assert!(figure["peak_rss_bytes"].as_u64() > Some(1 << 20), "{text}");
+}
+
+/// Small, but the whole way: a region starts, serves, is measured and ends.
+#[test]
+fn a_region_is_measured() {
+    let folder = Folder::new();
+    for bench in [
+        "api/create --pods 50",
+        "api/create --pods 50 --tls",
+        "region/bind --hosts 5 --pods 40",
+        "region/deployment --hosts 5 --pods 40",
+        "region/memory --hosts 5 --pods 40",
+    ] {
+        let text = folder.runs(&format!("bench {bench} --json")).out;
+        let figure: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(figure["value"].as_f64() > Some(0.0), "{text}");
+    }
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn a_bench_that_there_is_not() {
     Folder::new().fails(
         "bench engine/speed",
         "bench \"engine/speed\" is unknown, want one of engine/basic, engine/mixed, engine/distinct, \
-         engine/latency, sim/openb, sim/synthetic",
+         engine/latency, api/create, region/bind, region/deployment, region/memory, sim/openb, sim/synthetic",
     );
 }
 

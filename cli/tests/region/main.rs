@@ -1,0 +1,10 @@
+//! A whole region as its users meet it: the program as processes, and real clients.
+//!
+//! Every test has a data directory and a port of its own, and takes down what it started, also when it fails.
+
+mod clients;
+mod kubectl;
+mod process;
+mod refused;
+mod restart;
+mod separate;
