@@ -9,7 +9,16 @@ use crate::Error;
 /// Holds the data directory until dropped.
 #[derive(Debug)]
 pub(crate) struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that was just forked holds it too, until it has become another program.
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the data directory could not be unlocked");
+        }
+    }
 }
 
 impl DirLock {
@@ -40,6 +49,6 @@ impl DirLock {
             file.write_all(id.as_bytes())
         };
         write(&mut file).map_err(Error::io("writing to", &path))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
