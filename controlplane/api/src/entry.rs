@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 use meridian_schema::Kind;
 use meridian_store::{Revision, Tenant, TenantRevision};
 
+use crate::object::{is_deleting, meta, text};
+
 /// An object as of one resource version.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -36,6 +38,16 @@ pub struct Entry {
     pub modified: Revision,
     /// When it was last written, in its tenant's own sequence: its resource version.
     pub tenant_modified: TenantRevision,
+}
+
+/// What is stored of an object, with what is looked at often, told from the object itself and not from its bytes.
+#[derive(Debug)]
+pub(crate) struct Form {
+    pub(crate) bytes: Bytes,
+    uid: String,
+    labels: Labels,
+    deleting: bool,
+    node_name: String,
 }
 
 /// The labels of an object.
@@ -108,6 +120,31 @@ impl Entry {
         })
     }
 
+    /// An object that was just written.
+    pub(crate) fn written(
+        kind: &'static Kind,
+        tenant: &Tenant,
+        namespace: &str,
+        name: &str,
+        form: Form,
+        (modified, tenant_modified): (Revision, TenantRevision),
+    ) -> Self {
+        let Form { bytes, uid, labels, deleting, node_name } = form;
+        Self {
+            kind,
+            tenant: tenant.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid,
+            labels,
+            deleting,
+            node_name,
+            bytes,
+            modified,
+            tenant_modified,
+        }
+    }
+
     /// The object with its resource version, decoded.
     #[must_use]
     pub fn value(&self) -> Value {
@@ -147,6 +184,13 @@ impl Entry {
         out.extend_from_slice(rest);
     }
 
+    /// The stored form from its metadata on: whoever wants only that reads one JSON value and stops.
+    #[must_use]
+    pub fn metadata_on(&self) -> &[u8] {
+        let brace = self.metadata_start().checked_sub(1);
+        brace.and_then(|brace| self.bytes.get(brace..)).unwrap_or_default()
+    }
+
     /// The resource version, as clients see it.
     #[must_use]
     pub fn resource_version(&self) -> u64 {
@@ -175,8 +219,23 @@ fn head(kind: &Kind) -> String {
     format!("{{\"apiVersion\":\"{}\",\"kind\":\"{}\"{METADATA}", kind.api_version(), kind.kind)
 }
 
+/// What is to be stored of an object.
+pub(crate) fn form(kind: &Kind, object: &Value) -> Result<Form, serde_json::Error> {
+    let bytes = encode(kind, object)?;
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+    let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    let node_name = if kind.kind == "Pod" { text(object, &["spec", "nodeName"]) } else { "" };
+    Ok(Form {
+        bytes,
+        uid: meta(object, "uid").to_owned(),
+        labels,
+        deleting: is_deleting(object),
+        node_name: node_name.to_owned(),
+    })
+}
+
 /// The stored form of an object: without a resource version, and in the one order.
-pub(crate) fn encode(kind: &Kind, object: &Value) -> Result<Bytes, serde_json::Error> {
+fn encode(kind: &Kind, object: &Value) -> Result<Bytes, serde_json::Error> {
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(head(kind).as_bytes());
     let empty = Map::new();

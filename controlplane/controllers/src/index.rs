@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use meridian_api::Entry;
 use meridian_store::Tenant;
@@ -22,7 +23,7 @@ pub(crate) struct Index {
     /// By an owner's uid, what names it as an owner.
     dependents: FxHashMap<Uid, BTreeSet<ObjectKey>>,
     /// By a controller's uid, the pods that it controls.
-    pods: FxHashMap<Uid, FxHashMap<ObjectKey, Pod>>,
+    pods: FxHashMap<Uid, FxHashMap<ObjectKey, Arc<Pod>>>,
     /// What an object's references are, to be taken back when it changes.
     references: FxHashMap<ObjectKey, Vec<Reference>>,
     /// Pods and ReplicaSets that nobody controls, by namespace.
@@ -47,20 +48,15 @@ pub(crate) struct Outline {
 impl Outline {
     /// Reads a stored object.
     pub(crate) fn parse(entry: &Entry) -> Result<Self, serde_json::Error> {
-        let stored: Stored = serde_json::from_slice(&entry.bytes)?;
-        let references = stored.metadata.owner_references.into_iter().map(|reference| Reference {
+        let mut metadata = serde_json::Deserializer::from_slice(entry.metadata_on());
+        let metadata = Metadata::deserialize(&mut metadata)?;
+        let references = metadata.owner_references.into_iter().map(|reference| Reference {
             uid: reference.uid.into(),
             is_controller: reference.controller,
             blocks_deletion: reference.block_owner_deletion,
         });
-        Ok(Self { references: references.collect(), finalizers: stored.metadata.finalizers })
+        Ok(Self { references: references.collect(), finalizers: metadata.finalizers })
     }
-}
-
-#[derive(Deserialize)]
-struct Stored<'a> {
-    #[serde(borrow)]
-    metadata: Metadata<'a>,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +92,7 @@ impl Index {
         match controller {
             Some(controller) if entry.kind.kind == "Pod" => match Pod::parse(&entry.bytes) {
                 Ok(pod) => {
-                    self.pods.entry(controller.uid.clone()).or_default().insert(key.clone(), pod);
+                    self.pods.entry(controller.uid.clone()).or_default().insert(key.clone(), Arc::new(pod));
                 }
                 Err(error) => tracing::warn!(%key, %error, "a stored pod cannot be read"),
             },
@@ -160,7 +156,7 @@ impl Index {
     }
 
     /// The pods that an owner controls.
-    pub(crate) fn pods(&self, controller: &str) -> Vec<Pod> {
+    pub(crate) fn pods(&self, controller: &str) -> Vec<Arc<Pod>> {
         self.pods.get(controller).map(|pods| pods.values().cloned().collect()).unwrap_or_default()
     }
 

@@ -160,7 +160,7 @@ async fn write_status(
     caller: &Caller,
     key: &ObjectKey,
     entry: &Entry,
-    pods: &[crate::pod::Pod],
+    pods: &[Arc<crate::pod::Pod>],
     failure: Option<&str>,
     now: Timestamp,
 ) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use super::transact::Target;
 use super::update::check_uid;
 use super::{Registry, pods};
 use crate::object::{self, meta, text};
-use crate::{BindOrder, Caller, CreateOptions, DeleteOptions, Deleted, Entry, Failure, Reason, Sub};
+use crate::{BindOrder, Caller, CreateOptions, DeleteOptions, Deleted, Entry, Failure, Sub};
 
 impl Registry {
     /// Where orders to bind a pod to a certain host go.
@@ -51,24 +51,19 @@ impl Registry {
         tokio::spawn(async move {
             match registry.order(&entry, &entry.node_name).await {
                 Ok(()) => {}
-                Err(failure) if failure.reason == Reason::ServiceUnavailable => {
-                    tracing::info!(pod = entry.name, %failure, "a pod for a certain host is not bound yet");
-                }
-                Err(failure) => registry.fail_pod(&entry, &failure).await,
+                Err(failure) => match refusal(&failure) {
+                    Some(reason) => registry.fail_pod(&entry, &failure, reason).await,
+                    None => {
+                        tracing::info!(pod = entry.name, %failure, "a pod for a certain host is not bound yet");
+                    }
+                },
             }
         });
     }
 
-    async fn fail_pod(&self, entry: &Entry, failure: &Failure) {
+    async fn fail_pod(&self, entry: &Entry, failure: &Failure, reason: &str) {
         let caller = Caller::component("binder", &entry.tenant);
         let (ns, name) = (&entry.namespace, &entry.name);
-        let reason = failure
-            .details
-            .iter()
-            .flat_map(|details| &details.causes)
-            .map(|cause| cause.reason.as_str())
-            .next();
-        let reason = reason.unwrap_or("NodeAffinity").to_owned();
         let change = |pod: &mut Value| {
             if !pods::is_pending(pod, &entry.node_name) {
                 return false;
@@ -163,4 +158,11 @@ impl Registry {
         how.dry_run |= options.dry_run;
         Box::pin(self.delete(caller, pod(), ns, name, &how)).await
     }
+}
+
+/// Why a host refuses a pod for good, in one word. None: it may take it yet, such as once an earlier pod of its name is known
+/// to have stopped.
+fn refusal(failure: &Failure) -> Option<&str> {
+    let details = failure.details.as_ref().filter(|_| failure.is_conflict())?;
+    details.causes.first().map(|cause| cause.reason.as_str())
 }

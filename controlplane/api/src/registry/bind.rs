@@ -14,6 +14,7 @@ use meridian_store::{Compare, KeyRange, Op, RangeRequest, Revision, Tenant, Txn}
 use super::transact::{Outcome, Plan, RecordWrite, Target, Write};
 use super::{Registry, pods};
 use crate::binding::encode_fence;
+use crate::entry::Form;
 use crate::object;
 use crate::{BindRequest, BindResult, BindingState, Entry, Failure, Fenced, Reason, entry, key};
 
@@ -48,10 +49,10 @@ impl Registry {
             .transact(target, |base| {
                 let (plan, refused) =
                     match self.plan_binding(request, base.entry.as_deref(), base.held.as_ref()) {
-                        Ok(Bind::Write(bytes, record)) => {
+                        Ok(Bind::Write(form, record)) => {
                             let guards = vec![Compare::value(&fence, encode_fence(host_epoch))];
-                            let record = RecordWrite::Put(record);
-                            (Plan { record, guards, ..Plan::of(Write::Put(bytes)) }, None)
+                            let record = RecordWrite::Put(*record);
+                            (Plan { record, guards, ..Plan::of(Write::Put(form)) }, None)
                         }
                         Ok(Bind::Done) => (Plan { record: RecordWrite::Keep, ..Plan::of(Write::Keep) }, None),
                         Ok(Bind::Refused(refused)) => {
@@ -96,10 +97,10 @@ impl Registry {
             return Ok(Bind::Refused(BindResult::NotPending));
         }
         pods::bind(&mut value, &request.record.host, &object::seconds(self.clock().date()));
-        let bytes = entry::encode(pod.kind, &value).map_err(Failure::internal)?;
+        let form = entry::form(pod.kind, &value).map_err(Failure::internal)?;
         let uid = request.uid.clone();
         let record = crate::BindingRecord { uid, state: BindingState::Bound, ..request.record.clone() };
-        Ok(Bind::Write(bytes, record))
+        Ok(Bind::Write(form, Box::new(record)))
     }
 
     async fn fenced(&self, host_partition: &str) -> BindResult {
@@ -148,9 +149,11 @@ impl Registry {
             let held_at = held.as_ref().map_or(Revision(0), |held| held.modified);
             txn = txn.when(Compare::modified(&object, revision)).when(Compare::modified(&binding, held_at));
             match self.plan_binding(request, entry.as_deref(), held.as_ref())? {
-                Bind::Write(bytes, record) => {
-                    txn = txn.then(Op::put(&object, bytes.clone())).then(Op::put(&binding, record.encode()));
-                    writes.push((request, bytes));
+                Bind::Write(form, record) => {
+                    txn = txn
+                        .then(Op::put(&object, form.bytes.clone()))
+                        .then(Op::put(&binding, record.encode()));
+                    writes.push((request, form));
                     refusals.push(None);
                 }
                 Bind::Done => refusals.push(entry.map(BindResult::Bound)),
@@ -173,16 +176,15 @@ impl Registry {
             self.metrics().wrote(pod(), result.revision);
             let mut written = writes.into_iter();
             let answers = refusals.into_iter().map(|refusal| match (refusal, ()) {
-                (Some(bound), ()) => Ok(bound),
+                (Some(bound), ()) => bound,
                 (None, ()) => {
-                    let Some((request, bytes)) = written.next() else { return Ok(BindResult::NotPending) };
+                    let Some((request, form)) = written.next() else { return BindResult::NotPending };
                     let at = (result.revision, result.tenant_revision);
                     let (ns, name) = (&request.namespace, &request.name);
-                    let entry = Entry::decode(pod(), tenant, ns, name, bytes, at.0, at.1);
-                    entry.map(|entry| BindResult::Bound(Arc::new(entry))).map_err(Failure::internal)
+                    BindResult::Bound(Arc::new(Entry::written(pod(), tenant, ns, name, form, at)))
                 }
             });
-            return answers.collect::<Result<_, _>>().map(Some);
+            return Ok(Some(answers.collect()));
         }
         self.metrics().conflicts.inc();
         for partition in partitions {
@@ -278,7 +280,7 @@ impl Registry {
 const GANG_ATTEMPTS: usize = 16;
 
 enum Bind {
-    Write(bytes::Bytes, crate::BindingRecord),
+    Write(Form, Box<crate::BindingRecord>),
     /// It is bound, by this very claim.
     Done,
     Refused(BindResult),

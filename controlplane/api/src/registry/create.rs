@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use meridian_schema::{Home, Kind, apply_defaults, initial_status, validate_new};
 use meridian_store::{Compare, KeyRange, Op, OpResult, RangeRequest, Revision, Tenant, Txn};
 
 use super::Registry;
+use crate::entry::Form;
 use crate::failure::FailureCause;
 use crate::object::{self, meta, metadata, set_meta};
 use crate::{Caller, CreateOptions, Entry, Failure, entry, key};
@@ -24,7 +24,7 @@ const NAMESPACE_ATTEMPTS: usize = 16;
 /// An object about to be created.
 struct New {
     name: String,
-    bytes: Bytes,
+    form: Form,
 }
 
 impl Registry {
@@ -74,7 +74,7 @@ impl Registry {
                 object::label_namespace(kind, &mut object);
             }
             let new = self.finish(kind, &object, trust)?;
-            match self.insert(tenant, kind, ns, &new, options).await {
+            match self.insert(tenant, kind, ns, new, options).await {
                 Err(failure) if generated && failure.is_already_exists() => {}
                 Ok(entry) => {
                     self.bind_if_asked(&entry, options);
@@ -133,9 +133,9 @@ impl Registry {
                 return Err(Failure::invalid(kind, &name, &causes));
             }
         }
-        let bytes = entry::encode(kind, object).map_err(Failure::internal)?;
-        self.check_size(&bytes)?;
-        Ok(New { name, bytes })
+        let form = entry::form(kind, object).map_err(Failure::internal)?;
+        self.check_size(&form.bytes)?;
+        Ok(New { name, form })
     }
 
     /// Writes a new object, if its namespace is still there and not going at that moment.
@@ -144,7 +144,7 @@ impl Registry {
         tenant: &Tenant,
         kind: &'static Kind,
         ns: &str,
-        new: &New,
+        new: New,
         options: &CreateOptions,
     ) -> Result<Arc<Entry>, Failure> {
         let store = self.cache(kind).store();
@@ -166,9 +166,10 @@ impl Registry {
                     return Err(Failure::already_exists(kind, &new.name));
                 }
                 let revision = there.tenant_revision.unwrap_or_default();
-                return decoded(kind, tenant, ns, new, (there.revision, revision));
+                return Ok(written(kind, tenant, ns, new, (there.revision, revision)));
             }
-            let put = Op::Put { key: key.clone(), value: new.bytes.clone(), lease, want_previous: false };
+            let put =
+                Op::Put { key: key.clone(), value: new.form.bytes.clone(), lease, want_previous: false };
             let mut txn = Txn::new(tenant)
                 .when(Compare::absent(&key))
                 .then(put)
@@ -186,7 +187,7 @@ impl Registry {
             };
             if result.succeeded {
                 self.metrics().wrote(kind, result.revision);
-                return decoded(kind, tenant, ns, new, (result.revision, result.tenant_revision));
+                return Ok(written(kind, tenant, ns, new, (result.revision, result.tenant_revision)));
             }
             let mut ranges = result.results.iter().map(|result| match result {
                 OpResult::Range(range) => range.kvs.first(),
@@ -231,13 +232,12 @@ fn place(kind: &'static Kind, ns: &str, object: &mut Value) -> Result<(), Failur
     Ok(())
 }
 
-fn decoded(
+fn written(
     kind: &'static Kind,
     tenant: &Tenant,
     ns: &str,
-    new: &New,
+    New { name, form }: New,
     at: (Revision, meridian_store::TenantRevision),
-) -> Result<Arc<Entry>, Failure> {
-    let entry = Entry::decode(kind, tenant, ns, &new.name, new.bytes.clone(), at.0, at.1);
-    entry.map(Arc::new).map_err(Failure::internal)
+) -> Arc<Entry> {
+    Arc::new(Entry::written(kind, tenant, ns, &name, form, at))
 }

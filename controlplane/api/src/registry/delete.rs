@@ -178,8 +178,8 @@ impl Registry {
 }
 
 fn put(kind: &Kind, old: &Entry, new: &Value) -> Result<Write, Failure> {
-    let bytes = entry::encode(kind, new).map_err(Failure::internal)?;
-    Ok(if bytes == old.bytes { Write::Keep } else { Write::Put(bytes) })
+    let form = entry::form(kind, new).map_err(Failure::internal)?;
+    Ok(if form.bytes == old.bytes { Write::Keep } else { Write::Put(form) })
 }
 
 /// Sets the finalizers by which the garbage collector knows what is to become of dependents.

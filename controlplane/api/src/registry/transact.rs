@@ -11,11 +11,13 @@ use bytes::Bytes;
 
 use meridian_schema::Kind;
 use meridian_store::{
-    Compare, KeyRange, LeaseId, Op, OpResult, RangeRequest, Revision, Store, Tenant, Txn, TxnResult,
+    Compare, KeyRange, LeaseId, Op, OpResult, RangeRequest, Revision, Store, Tenant, TenantRevision, Txn,
+    TxnResult,
 };
 
 use super::Registry;
 use crate::cache::{Held, entry};
+use crate::entry::Form;
 use crate::{BindingRecord, Entry, Failure, key};
 
 /// Which object.
@@ -38,10 +40,10 @@ pub(crate) struct Base {
 }
 
 /// What becomes of the object.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Write {
     Keep,
-    Put(Bytes),
+    Put(Form),
     Delete,
 }
 
@@ -103,6 +105,11 @@ impl Target<'_> {
         self.kind.kind == "Pod"
     }
 
+    /// The object of this name as it was written.
+    fn put(&self, form: Form, at: (Revision, TenantRevision)) -> Arc<Entry> {
+        Arc::new(Entry::written(self.kind, self.tenant, self.ns, self.name, form, at))
+    }
+
     pub(crate) fn not_found(&self) -> Failure {
         Failure::not_found(self.kind, self.name)
     }
@@ -140,25 +147,20 @@ impl Registry {
                     continue;
                 }
             }
-            let plan = decided?;
+            let mut plan = decided?;
             if !plan.writes() {
                 return Ok(Outcome::Is(base.entry));
             }
-            if let Write::Put(bytes) = &plan.object {
-                self.check_size(bytes)?;
+            if let Write::Put(form) = &plan.object {
+                self.check_size(&form.bytes)?;
             }
             if plan.dry_run {
-                return dry(target, &base, plan.object);
+                return Ok(dry(target, &base, plan.object));
             }
-            let put = match &plan.object {
-                Write::Put(bytes) => Some(bytes.clone()),
-                _ => None,
-            };
-            let deletes = matches!(plan.object, Write::Delete);
-            let result = cache.store().txn(txn(target, &base, plan)).await?;
+            let result = cache.store().txn(txn(target, &base, &mut plan)).await?;
             if result.succeeded {
                 self.metrics().wrote(target.kind, result.revision);
-                return written(target, &base, put, deletes, &result);
+                return Ok(written(target, &base, plan.object, &result));
             }
             let now = base_of(target, &result)?;
             if now.revisions() == base.revisions() {
@@ -196,15 +198,15 @@ impl Registry {
     }
 }
 
-fn txn(target: Target<'_>, base: &Base, plan: Plan) -> Txn {
+fn txn(target: Target<'_>, base: &Base, plan: &mut Plan) -> Txn {
     let object = target.key();
     let (entry, held) = base.revisions();
     // Of an absent key the revision is 0.
     let mut txn = Txn::new(target.tenant).when(Compare::modified(&object, entry)).otherwise(Op::get(&object));
-    match plan.object {
+    match &plan.object {
         Write::Keep => {}
-        Write::Put(value) => {
-            let lease = plan.lease;
+        Write::Put(form) => {
+            let (value, lease) = (form.bytes.clone(), plan.lease);
             txn = txn.then(Op::Put { key: object, value, lease, want_previous: false });
         }
         Write::Delete => txn = txn.then(Op::delete(&object)),
@@ -215,13 +217,13 @@ fn txn(target: Target<'_>, base: &Base, plan: Plan) -> Txn {
         if !matches!(plan.record, RecordWrite::Ignore) {
             txn = txn.when(Compare::modified(&binding, held));
         }
-        match plan.record {
+        match &plan.record {
             RecordWrite::Put(record) => txn = txn.then(Op::put(&binding, record.encode())),
             RecordWrite::Delete => txn = txn.then(Op::delete(&binding)),
             RecordWrite::Ignore | RecordWrite::Keep => {}
         }
     }
-    txn.compares.extend(plan.guards);
+    txn.compares.append(&mut plan.guards);
     txn
 }
 
@@ -246,34 +248,22 @@ fn base_of(target: Target<'_>, result: &TxnResult) -> Result<Base, Failure> {
     Ok(Base { entry, held, fresh: true })
 }
 
-fn written(
-    target: Target<'_>,
-    base: &Base,
-    put: Option<Bytes>,
-    deletes: bool,
-    result: &TxnResult,
-) -> Result<Outcome, Failure> {
-    let (revision, tenant_revision) = (result.revision, result.tenant_revision);
-    if let Some(bytes) = put {
-        let Target { kind, tenant, ns, name } = target;
-        let entry = Entry::decode(kind, tenant, ns, name, bytes, revision, tenant_revision);
-        return entry.map(|entry| Outcome::Is(Some(Arc::new(entry)))).map_err(Failure::internal);
-    }
-    match &base.entry {
-        Some(entry) if deletes => Ok(Outcome::Gone(Arc::new(entry.restamped(revision, tenant_revision)))),
-        entry => Ok(Outcome::Is(entry.clone())),
+fn written(target: Target<'_>, base: &Base, object: Write, result: &TxnResult) -> Outcome {
+    let at = (result.revision, result.tenant_revision);
+    match (object, &base.entry) {
+        (Write::Put(form), _) => Outcome::Is(Some(target.put(form, at))),
+        (Write::Delete, Some(entry)) => Outcome::Gone(Arc::new(entry.restamped(at.0, at.1))),
+        (_, entry) => Outcome::Is(entry.clone()),
     }
 }
 
 /// What would have come of it.
-fn dry(target: Target<'_>, base: &Base, object: Write) -> Result<Outcome, Failure> {
+fn dry(target: Target<'_>, base: &Base, object: Write) -> Outcome {
     match (object, &base.entry) {
-        (Write::Put(bytes), Some(old)) => {
-            let Target { kind, tenant, ns, name } = target;
-            let entry = Entry::decode(kind, tenant, ns, name, bytes, old.modified, old.tenant_modified);
-            entry.map(|entry| Outcome::Is(Some(Arc::new(entry)))).map_err(Failure::internal)
+        (Write::Put(form), Some(old)) => {
+            Outcome::Is(Some(target.put(form, (old.modified, old.tenant_modified))))
         }
-        (Write::Delete, Some(old)) => Ok(Outcome::Gone(old.clone())),
-        (_, entry) => Ok(Outcome::Is(entry.clone())),
+        (Write::Delete, Some(old)) => Outcome::Gone(old.clone()),
+        (_, entry) => Outcome::Is(entry.clone()),
     }
 }

@@ -94,7 +94,7 @@ impl Registry {
         let Target { kind, tenant, .. } = target;
         match sub {
             None => self.prepare(tenant, kind, old_value, &mut new)?,
-            Some(Sub::Status) => new = prepare_status(kind, old_value, new)?,
+            Some(Sub::Status) => prepare_status(kind, old_value, &mut new)?,
             Some(Sub::Finalize) => new = prepare_finalize(old_value, &new),
         }
         write(target, base, old, &new)
@@ -152,25 +152,28 @@ fn keep_admitted(old: &Value, new: &mut Value) {
     }
 }
 
-/// The old object with the new status.
-fn prepare_status(kind: &'static Kind, old: &Value, mut new: Value) -> Result<Value, Failure> {
-    let mut object = old.clone();
-    match object::members(&mut new).remove("status") {
-        Some(status) => drop(object::members(&mut object).insert("status".to_owned(), status)),
-        None => drop(object::members(&mut object).remove("status")),
-    }
-    apply_defaults(kind, &mut object);
-    if kind.kind == "Pod" {
-        pods::keep_scheduled(old, &mut object);
-        if let Some(class) = at(old, &["status", "qosClass"]) {
-            object::member(&mut object, "status").insert("qosClass".to_owned(), class.clone());
+/// Makes the new object the old one with the new status.
+fn prepare_status(kind: &'static Kind, old: &Value, new: &mut Value) -> Result<(), Failure> {
+    let members = object::members(new);
+    // Most of it is as it was, and looking is cheaper than copying.
+    for (name, value) in old.as_object().into_iter().flatten().filter(|(name, _)| *name != "status") {
+        if members.get(name) != Some(value) {
+            members.insert(name.clone(), value.clone());
         }
     }
-    let causes = validate_status_update(kind, &object, old);
+    members.retain(|name, _| name == "status" || old.get(name).is_some());
+    apply_defaults(kind, new);
+    if kind.kind == "Pod" {
+        pods::keep_scheduled(old, new);
+        if let Some(class) = at(old, &["status", "qosClass"]) {
+            object::member(new, "status").insert("qosClass".to_owned(), class.clone());
+        }
+    }
+    let causes = validate_status_update(kind, new, old);
     if !causes.is_empty() {
         return Err(Failure::invalid(kind, meta(old, "name"), &causes));
     }
-    Ok(object)
+    Ok(())
 }
 
 /// The old namespace with the new finalizers.
@@ -184,10 +187,10 @@ fn prepare_finalize(old: &Value, new: &Value) -> Value {
 /// What is to be written for a new state: nothing if it is the old one, and the object's end if it was only held by
 /// finalizers that are gone now.
 fn write(target: Target<'_>, base: &Base, old: &Entry, new: &Value) -> Result<Plan, Failure> {
-    let bytes = entry::encode(target.kind, new).map_err(Failure::internal)?;
+    let form = entry::form(target.kind, new).map_err(Failure::internal)?;
     let ends = object::is_deleting(new) && object::is_free(new);
     let keep_or_put = |record| {
-        let object = if bytes == old.bytes { Write::Keep } else { Write::Put(bytes.clone()) };
+        let object = if form.bytes == old.bytes { Write::Keep } else { Write::Put(form) };
         Plan { record, ..Plan::of(object) }
     };
     if !ends {

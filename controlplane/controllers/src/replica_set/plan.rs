@@ -1,5 +1,6 @@
 //! What a ReplicaSet should do next about its pods, and its status. No objects are written here.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
@@ -18,8 +19,8 @@ pub(crate) enum Step {
 }
 
 /// Compares what there is with what is wanted.
-pub(crate) fn step(replicas: i64, pods: &[Pod], now: Timestamp) -> Step {
-    let mut active: Vec<&Pod> = pods.iter().filter(|pod| pod.is_active()).collect();
+pub(crate) fn step<P: Borrow<Pod>>(replicas: i64, pods: &[P], now: Timestamp) -> Step {
+    let mut active: Vec<&Pod> = pods.iter().map(Borrow::borrow).filter(|pod| pod.is_active()).collect();
     let wanted = usize::try_from(replicas).unwrap_or(0);
     match active.len().cmp(&wanted) {
         Ordering::Equal => Step::Nothing,
@@ -53,9 +54,9 @@ fn dispensable(a: &Pod, b: &Pod, now: Timestamp) -> Ordering {
 }
 
 /// The status of a ReplicaSet, and when it must be looked at again without any change: when a pod becomes available.
-pub(crate) fn status(
+pub(crate) fn status<P: Borrow<Pod>>(
     set: &Value,
-    pods: &[Pod],
+    pods: &[P],
     failure: Option<&str>,
     now: Timestamp,
 ) -> (Value, Option<Timestamp>) {
@@ -63,7 +64,7 @@ pub(crate) fn status(
     let template_labels = set.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
     let (mut replicas, mut labeled, mut ready, mut available) = (0, 0, 0, 0);
     let mut look_again: Option<Timestamp> = None;
-    for pod in pods.iter().filter(|pod| pod.is_active()) {
+    for pod in pods.iter().map(Borrow::borrow).filter(|pod| pod.is_active()) {
         replicas += 1;
         labeled += i64::from(template_labels.is_none_or(|wanted| carries(pod, wanted)));
         if let Some(at) = pod.available_at(min_ready_seconds) {
@@ -204,12 +205,12 @@ mod tests {
     #[test]
     fn a_failure_is_told_and_goes_away() {
         let set = json!({"metadata": {"generation": 1}, "spec": {}});
-        let (with, _) = status(&set, &[], Some("pods is forbidden"), at(5));
+        let (with, _) = status::<Pod>(&set, &[], Some("pods is forbidden"), at(5));
         assert_eq!(with["conditions"][0]["reason"], "FailedCreate");
         let again = json!({"metadata": {"generation": 1}, "spec": {}, "status": with});
-        let (later, _) = status(&again, &[], Some("pods is forbidden"), at(9));
+        let (later, _) = status::<Pod>(&again, &[], Some("pods is forbidden"), at(9));
         assert_eq!(later["conditions"][0]["lastTransitionTime"], "1970-01-01T00:00:05Z");
-        let (without, _) = status(&again, &[], None, at(9));
+        let (without, _) = status::<Pod>(&again, &[], None, at(9));
         assert!(without.get("conditions").is_none());
     }
 }
