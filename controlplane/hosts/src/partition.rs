@@ -139,6 +139,11 @@ impl HostPartition {
         self.actor.is_finished()
     }
 
+    /// Returns once it [is over](Self::is_over): the process is of no more use then, and should end as well.
+    pub async fn ended(&self) {
+        self.inputs.closed().await;
+    }
+
     /// Ends the partition: says goodbye to all that are connected.
     pub async fn shutdown(mut self) {
         // It may have ended by itself.

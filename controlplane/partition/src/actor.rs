@@ -109,8 +109,6 @@ enum Again {
     Examine(Arc<str>),
     /// Claim the host that a pod names itself.
     Pinned(Arc<str>),
-    /// Store a status.
-    Report(Box<Report>),
     /// Append a binding whose append could not be done, or whose outcome is unknown.
     Append(ClaimId),
 }
@@ -329,7 +327,6 @@ impl Actor {
                 Again::Offer(uid) => self.offer(&uid),
                 Again::Examine(uid) => self.examine(&uid),
                 Again::Pinned(uid) => self.claim_pinned(&uid),
-                Again::Report(report) => self.report(*report),
                 Again::Append(claim) => self.append_again(claim),
             }
         }

@@ -11,7 +11,7 @@ use meridian_store::Epoch;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::actor::{Actor, Parts};
+use crate::actor::{Actor, Input, Parts};
 use crate::ledgers::{self, Address};
 use crate::metrics::Metrics;
 use crate::replicas::{self, Identity};
@@ -71,6 +71,7 @@ pub enum StartError {
 
 /// A running tenant partition. Dropping it ends it at once; [`Partition::shutdown`] ends it in order.
 pub struct Partition {
+    inputs: mpsc::Sender<Input>,
     stop: Option<oneshot::Sender<()>>,
     actor: JoinHandle<()>,
     _helpers: JoinSet<()>,
@@ -122,7 +123,12 @@ impl Partition {
             let address = Address { ledger, name, connector };
             helpers.spawn(ledgers::keep(identity.clone(), ids.clone(), address, inputs_sender.clone()));
         }
-        Ok(Self { stop: Some(stop), actor, _helpers: helpers })
+        Ok(Self { inputs: inputs_sender, stop: Some(stop), actor, _helpers: helpers })
+    }
+
+    /// Returns when the partition ends by itself, which it should not: the process is of no more use then.
+    pub async fn ended(&self) {
+        self.inputs.closed().await;
     }
 
     /// Ends the partition: no more decisions are taken, writes under way are finished, and peers are told.

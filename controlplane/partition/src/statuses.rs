@@ -29,8 +29,12 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// One report of two about the same pod: the newer, but once stopped is stopped for ever.
+    /// One report of two about the same pod: the newer, but once stopped is stopped for ever. What another host says of it
+    /// counts for nothing.
     pub(crate) fn newer(before: Self, mut now: Self) -> Self {
+        if before.report.host != now.report.host {
+            return now;
+        }
         now.report.stopped |= before.report.stopped;
         if now.report.status.is_empty() {
             now.report.status = before.report.status;
@@ -89,6 +93,7 @@ async fn store_one(registry: &Registry, Report { tenant, report, .. }: &Report) 
         }
     };
     let mut stored = Stored::Nothing;
+    let tells_end = status.as_ref().is_some_and(|status| has_ended(status.get("phase")));
     if let Some(status) = status {
         stored = match write(registry, tenant, report, &status).await {
             Ok(true) => Stored::Written,
@@ -103,7 +108,7 @@ async fn store_one(registry: &Registry, Report { tenant, report, .. }: &Report) 
             }
         };
     }
-    if report.stopped && report.status.is_empty() {
+    if report.stopped && !tells_end {
         match write_lost(registry, tenant, report).await {
             Err(failure) if !is_in_vain(&failure) => {
                 tracing::warn!(pod = %report.name, host = %report.host, %failure, "end of a pod not stored");
@@ -124,13 +129,16 @@ async fn store_one(registry: &Registry, Report { tenant, report, .. }: &Report) 
 }
 
 /// Writes that a pod has ended of whose end its host tells nothing: it was re-imaged, or declared off. A pod that is being
-/// deleted, or has ended as far as is known, is left as it is.
+/// deleted, has ended as far as is known, or is on another host, is left as it is.
 async fn write_lost(registry: &Registry, tenant: &Tenant, report: &StatusReport) -> Result<(), Failure> {
     let caller = Caller::component(COMPONENT, tenant);
     let StatusReport { namespace, name, uid, host, .. } = report;
     let lost = |pod: &mut Value| {
-        let has_ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-        if has_ended || !pod["metadata"]["deletionTimestamp"].is_null() {
+        let is_there = pod["spec"]["nodeName"].as_str() == Some(host);
+        if !is_there
+            || has_ended(pod["status"].get("phase"))
+            || !pod["metadata"]["deletionTimestamp"].is_null()
+        {
             return false;
         }
         pod["status"]["phase"] = "Failed".into();
@@ -140,6 +148,10 @@ async fn write_lost(registry: &Registry, tenant: &Tenant, report: &StatusReport)
     };
     let (kind, uid) = (meridian_schema::pod(), Some(uid.as_str()));
     Box::pin(registry.modify(&caller, kind, namespace, name, uid, Some(Sub::Status), lost)).await.map(|_| ())
+}
+
+fn has_ended(phase: Option<&Value>) -> bool {
+    matches!(phase.and_then(Value::as_str), Some("Succeeded" | "Failed"))
 }
 
 /// Writes a status. The answer is whether it changed anything.
@@ -210,5 +222,8 @@ mod tests {
         let both = Report::newer(report(1, true, "a"), report(2, false, "b")).report;
         assert_eq!((both.number, both.stopped, &both.status[..]), (2, true, &b"b"[..]));
         assert_eq!(Report::newer(report(1, false, "a"), report(2, true, "")).report.status, "a");
+        let mut elsewhere = report(1, true, "a");
+        elsewhere.report.host = "another".to_owned();
+        assert!(!Report::newer(elsewhere, report(2, false, "b")).report.stopped);
     }
 }

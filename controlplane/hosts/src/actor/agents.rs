@@ -166,6 +166,9 @@ impl Actor {
             let reason = format!("the host's description is refused: {error}");
             return self.refuse(session, greeting::refusal(reason));
         }
+        if self.hosts.get(&number).is_some_and(|host| !host.has_node) {
+            return self.refuse(session, greeting::later("the Node was deleted: register again"));
+        }
         let Some(Session { peer: Peer::Agent { phase, .. }, .. }) = self.sessions.get(&session) else {
             return;
         };
@@ -198,8 +201,9 @@ impl Actor {
         }
         host.record = record;
         host.description = description;
+        // It may have been deleted again since it was written.
+        host.has_node |= host.modified <= entry.modified;
         host.modified = host.modified.max(entry.modified);
-        host.has_node = true;
         host.last_heard = now;
         host.marked = Health::of(&object);
         self.feed_host(number);

@@ -224,6 +224,7 @@ impl Actor {
     }
 }
 
+/// Whether an object is a Node of the region's: those are the operators', whatever a tenant calls its own.
 fn is_node(entry: &Entry) -> bool {
-    std::ptr::eq(entry.kind, meridian_schema::node())
+    std::ptr::eq(entry.kind, meridian_schema::node()) && entry.tenant.is_system()
 }

@@ -65,8 +65,7 @@ impl Actor {
     }
 
     fn notice_silence(&mut self, now: Duration) {
-        let mut silent = Vec::new();
-        let mut unmarked = Vec::new();
+        let (mut silent, mut unmarked, mut said_off) = (Vec::new(), Vec::new(), Vec::new());
         for (number, host) in &self.hosts {
             let is_silent = host.last_heard + SILENCE <= now;
             let is_settled = host.health == Health::Ready || (is_silent && host.session.is_none());
@@ -75,6 +74,13 @@ impl Actor {
             } else if host.health != host.marked && is_settled {
                 unmarked.push(*number);
             }
+            if is_silent && (host.is_out_of_service || !host.has_node) {
+                said_off.push(*number);
+            }
+        }
+        // Said while nobody was here to hear it, or before it was known what is bound there.
+        for number in said_off {
+            self.heed_out_of_service(number);
         }
         for (number, session) in silent {
             self.set_health(number, Health::Unknown);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use meridian_proto::v1::{ClaimState, host_partition_message};
+use meridian_proto::v1::{ClaimState, Goodbye, agent_message, host_partition_message};
+use serde_json::json;
 
 use crate::peers::{Agent, Replica, Tenant, listed};
-use crate::region::Region;
+use crate::region::{Region, condition};
 
 #[tokio::test]
 async fn after_a_restart_all_bindings_are_known_again() {
@@ -117,4 +118,41 @@ async fn a_process_that_has_been_deposed_ends() {
     assert_eq!(tenant.ask(&claim).await.reason, "Deposed");
     tenant.hear_goodbye().await;
     region.until("the partition has ended", |region| region.partition.is_over()).await;
+    // Whoever waits for that is told.
+    region.partition.ended().await;
+}
+
+#[tokio::test]
+async fn a_host_declared_off_before_its_bindings_were_known_is_off() {
+    let region = Region::new().await;
+    let mut tenant = Tenant::new(&region, "tp", 1, Vec::new()).await;
+    let mut agent = Agent::new(&region, "h1").await;
+    let claim = tenant.claim_when_ready("a", "h1", 1).await;
+    tenant.bind(&claim).await;
+    agent.hear_orders().await;
+    agent.say(agent_message::Message::Goodbye(Goodbye::default())).await;
+    region
+        .until("it is not ready", |region| condition(&region.node("h1").unwrap(), "Ready") == "False")
+        .await;
+    drop(agent);
+    let region = region.restart().await;
+    region
+        .change_node("h1", |node| {
+            node["spec"]["taints"] = json!([
+                {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"},
+            ]);
+        })
+        .await;
+    let mut tenant = Tenant::new(&region, "tp", 2, vec![listed(&claim, ClaimState::Bound)]).await;
+    let passing = async {
+        loop {
+            region.clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    let report = tokio::select! {
+        report = tenant.hear_report("a") => report,
+        () = passing => unreachable!("time does not end"),
+    };
+    assert!(report.stopped && report.status.is_empty());
 }

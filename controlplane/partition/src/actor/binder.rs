@@ -10,6 +10,7 @@ use meridian_store::Tenant;
 
 use super::claim::Attempt;
 use super::{Actor, Again, Asked};
+use crate::bindings::PodName;
 use crate::classes;
 use crate::events::About;
 use crate::hosts::HostPlace;
@@ -62,6 +63,11 @@ impl Actor {
             }
             return;
         }
+        if self.is_name_held(&entry) {
+            let why = "an earlier pod of this name is not known to have stopped";
+            let _ = reply.send(conflict(why.to_owned()));
+            return;
+        }
         let attempt = self.attempt_for(&entry, &node, is_pinned);
         match attempt {
             Ok(mut attempt) => {
@@ -84,6 +90,9 @@ impl Actor {
         let entry = self.registry.cached(tenant, meridian_schema::pod(), namespace, name);
         let Some(entry) = entry.filter(|entry| *entry.uid == **uid) else { return };
         let seen = pod.seen;
+        if self.is_name_held(&entry) {
+            return self.hold_for_name(uid);
+        }
         match self.attempt_for(&entry, &entry.node_name, true) {
             Ok(attempt) => {
                 if let Some(pod) = self.pods.get_mut(uid) {
@@ -96,6 +105,16 @@ impl Actor {
                 self.later(LOOK_AGAIN, Again::Pinned(uid.clone()));
             }
         }
+    }
+
+    /// Whether an earlier pod of the same name is not known to have stopped: no host need be claimed before it is.
+    fn is_name_held(&self, entry: &Entry) -> bool {
+        let name = PodName {
+            tenant: entry.tenant.clone(),
+            namespace: entry.namespace.as_str().into(),
+            name: entry.name.as_str().into(),
+        };
+        self.bindings.holder(&name).is_some_and(|holder| **holder != *entry.uid)
     }
 
     /// A pod's place with a replica ends, since somebody else has decided.
@@ -112,7 +131,8 @@ impl Actor {
         let pod = meridian_schema::pod();
         let view = PodView::read(&entry.bytes).map_err(Failure::internal)?;
         let asked = classes::Asked::by_spec(view.spec).map_err(|why| {
-            Failure::conflict(pod, &entry.name, format!("it cannot be bound as it is: {why}"))
+            let failure = Failure::conflict(pod, &entry.name, format!("it cannot be bound as it is: {why}"));
+            failure.because("UnexpectedAdmissionError", &why, "spec")
         })?;
         let host = self.host(node)?;
         let spec = view.spec_view().map_err(Failure::internal)?;

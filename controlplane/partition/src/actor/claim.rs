@@ -8,6 +8,7 @@ use meridian_api::{Failure, Reason};
 use meridian_ledger::tenant::LiveClaim;
 use meridian_ledger::{ClaimId, Uid};
 use meridian_proto::v1::{self, Answer, ClaimState, DecidedHost};
+use meridian_store::Tenant;
 use tokio::sync::oneshot;
 
 use super::{Actor, Again};
@@ -55,6 +56,14 @@ impl Refusal {
     /// Without an answer of a ledger.
     pub(super) fn unasked(message: String) -> Self {
         Self { reason: String::new(), message }
+    }
+
+    /// What the pod's tenant is told. How much others take of the host is the operators' business alone.
+    pub(super) fn told(&self, tenant: &Tenant) -> &str {
+        if tenant.is_system() {
+            return &self.message;
+        }
+        self.message.split_once(", used: ").map_or(&*self.message, |(own, _)| own)
     }
 
     /// Whether the host as it is cannot take the pod. Every other refusal is about the moment, and passes.
@@ -119,8 +128,7 @@ impl Actor {
             }
             if !refusal.is_for_good() {
                 self.later(PINNED_WAIT, Again::Pinned(uid));
-            } else if attempt.reply.is_none() {
-                // Else whoever ordered the binding says so in the pod's status.
+            } else {
                 self.fail_pod(&attempt.about, &refusal);
             }
         } else {
@@ -200,7 +208,7 @@ pub(super) fn to_message(id: &ClaimId) -> v1::ClaimId {
 
 /// What a caller who ordered a binding is told.
 fn refusal_failure(about: &About, refusal: &Refusal) -> Failure {
-    let Refusal { reason, message } = refusal;
+    let (reason, message) = (&refusal.reason, refusal.told(&about.tenant));
     if !refusal.is_for_good() {
         return Failure::unavailable(format!("pod {} was not bound: {message}", about.name)).retry_after(1);
     }
@@ -210,4 +218,20 @@ fn refusal_failure(about: &About, refusal: &Refusal) -> Failure {
         message,
         "spec.nodeName",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_not_told_how_much_others_take() {
+        let message = "Node didn't have enough resource: cpu, requested: 4000, used: 3000, capacity: 4000";
+        let refusal = Refusal { reason: "OutOfcpu".to_owned(), message: message.to_owned() };
+        assert_eq!(refusal.told(&Tenant::system()), message);
+        let tenant = Tenant::new("blue").unwrap();
+        assert_eq!(refusal.told(&tenant), "Node didn't have enough resource: cpu, requested: 4000");
+        let other = Refusal { message: "host h is not ready".to_owned(), ..refusal };
+        assert_eq!(other.told(&tenant), "host h is not ready");
+    }
 }

@@ -196,7 +196,13 @@ async fn complete(
         },
     };
     answer["decision"] = match found {
-        Ok(found) if found.error.is_empty() => decision(found),
+        Ok(mut found) if found.error.is_empty() => {
+            if !entry.tenant.is_system() {
+                // What other hosts score tells how full they are, and so what other tenants run.
+                found.scored.retain(|scored| scored.host == entry.node_name);
+            }
+            decision(found)
+        }
         Ok(found) => json!({"error": found.error}),
         Err(error) => json!({"error": error}),
     };

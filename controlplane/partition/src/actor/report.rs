@@ -1,22 +1,18 @@
 //! Statuses that hosts report, and what the partition itself says of pods.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use meridian_proto::v1::{StatusReport, StatusReports, StoredStatus};
 use meridian_store::Tenant;
 
 use super::claim::Refusal;
-use super::{Actor, Again, Done};
+use super::{Actor, Done};
 use crate::conditions::{self, Said};
 use crate::events::{self, About};
 use crate::statuses::{self, Report, Stored};
 
 /// Statuses written by one task.
 const REPORTS_A_TASK: usize = 64;
-
-/// How long until a status that could not be written is tried again.
-const REPORT_AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest message that an event or a condition carries, as Kubernetes limits events.
 const MAX_MESSAGE: usize = 1024;
@@ -72,9 +68,8 @@ impl Actor {
         for (uid, report, stored) in reports {
             self.statuses.done(&uid);
             self.metrics.statuses.with_label_values(&[stored.label()]).inc();
-            if stored == Stored::Failed {
-                self.later(REPORT_AGAIN, Again::Report(Box::new(report)));
-            } else {
+            // What is not acknowledged comes again, as it is then: tried again from here it could undo a newer one.
+            if stored != Stored::Failed {
                 self.report_stored(report.ledger, &report.report);
             }
         }
@@ -115,7 +110,7 @@ impl Actor {
             about: about.clone(),
             component: "tenant-partition".into(),
             reason: refusal.reason.clone(),
-            message: format!("Pod was rejected: {}", shortened(&refusal.message)),
+            message: format!("Pod was rejected: {}", shortened(refusal.told(&about.tenant))),
             has_failed: true,
             at: self.identity.clock.date(),
         };

@@ -1,7 +1,7 @@
 //! Bindings to hosts that somebody has named.
 
 use meridian_api::{Caller, CreateOptions, Failure};
-use meridian_proto::v1::{ClaimState, outcome};
+use meridian_proto::v1::{ClaimState, StatusReport, outcome};
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
@@ -115,4 +115,33 @@ async fn a_pod_whose_host_is_not_there_waits_for_it_also_over_a_restart() {
         (&Value::from("Pending"), &Value::from("h1"))
     );
     next.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_pod_that_names_its_host_waits_for_an_earlier_one_of_its_name() {
+    let mut world = World::new().await;
+    let mut ledger = world.ledger(1).await;
+    world.node("h1", 1).await;
+    pinned(&world, "agent", "h1").await;
+    let first = ledger.bind_next().await;
+    world.until_record("agent", |record| record.is_some()).await;
+    assert!(world.delete("agent", Some(0)).await.unwrap(), "gone at once");
+    pinned(&world, "agent", "h1").await;
+    world.until_event("agent", |event| event["message"].as_str().unwrap().contains("deleted by force")).await;
+    let pod = world.stored("agent").await.unwrap();
+    assert_eq!(pod["status"]["phase"], "Pending");
+    ledger
+        .report(vec![StatusReport {
+            tenant: "system".to_owned(),
+            uid: first.uid.clone(),
+            host: "h1".to_owned(),
+            number: 1,
+            stopped: true,
+            ..StatusReport::default()
+        }])
+        .await;
+    let second = passing(&world.clock.clone(), ledger.bind_next()).await;
+    assert_eq!(&*second.host, "h1");
+    assert_ne!(second.uid, first.uid);
+    world.shutdown().await;
 }

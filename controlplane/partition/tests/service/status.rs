@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use meridian_api::Entry;
-use meridian_proto::v1::StatusReport;
+use meridian_proto::v1::{ClaimState, StatusReport};
 use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
@@ -121,5 +121,21 @@ async fn of_many_reports_about_one_pod_the_last_one_stays() {
     while running.ledger.stored().await.number < 200 {}
     let pod = running.world.stored("web").await.unwrap();
     assert_eq!(pod["status"]["message"], "report 200");
+    running.world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_pod_of_whose_end_its_host_tells_nothing_has_failed() {
+    let mut running = Running::new().await;
+    let lost = StatusReport { stopped: true, ..running.report(2, r#"{"phase":"Running"}"#) };
+    // Another host may say what it likes.
+    running.ledger.report(vec![StatusReport { host: "h2".to_owned(), ..lost.clone() }]).await;
+    running.ledger.stored().await;
+    assert_ne!(running.world.stored("web").await.unwrap()["status"]["phase"], "Failed");
+    running.ledger.report(vec![lost]).await;
+    let pod = running.world.until("web", |pod| pod["status"]["phase"] == "Failed").await;
+    assert_eq!(pod["status"]["reason"], "NodeLost");
+    // What it held is free.
+    while running.ledger.settled().await.1 != ClaimState::Void {}
     running.world.shutdown().await;
 }
