@@ -47,6 +47,11 @@ bench: setup ## build with all optimisations and print every figure against its 
 	bench engine/distinct --profile kubernetes; \
 	bench engine/latency --class known; \
 	bench engine/latency --class new; \
+	bench api/create; \
+	bench api/create --tls; \
+	bench region/bind; \
+	bench region/deployment; \
+	bench region/memory; \
 	bench sim/synthetic; \
 	if [ -n "$${MERIDIAN_DATA:-}" ]; then \
 		bench sim/openb; \

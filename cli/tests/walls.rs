@@ -69,6 +69,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "meridian-proto",
             "meridian-replica",
             "meridian-store",
+            "meridian-schema",
             "meridian-api",
             "meridian-edge-agent",
             "meridian-hosts",

@@ -60,7 +60,7 @@ async fn control_plane_options(
     Ok(ControlPlaneOptions {
         cell: "bench".to_owned(),
         schedulers: vec!["default-scheduler".to_owned()],
-        storage: Storage::Embedded { dir: dir.path().to_owned(), seed: 0 },
+        storage: Storage::embedded(dir.path()),
         listener: TcpListener::bind("127.0.0.1:0").await.map_err(failed)?,
         tls,
         clock: Arc::new(MonotonicClock::new()),

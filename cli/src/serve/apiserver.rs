@@ -1,5 +1,7 @@
 //! `meridian apiserver`: a control plane whose scheduler and hosts run elsewhere.
 
+use std::pin::pin;
+
 use clap::Args;
 use meridian_region::{ControlPlane, ControlPlaneOptions};
 
@@ -19,10 +21,10 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let end = asked_to_end()?;
+        let mut end = pin!(asked_to_end()?);
         let Environment { clock, ids } = Environment::of_this_machine()?;
         let dir = self.control_plane.data_dir()?;
-        let mut control_plane = ControlPlane::start(ControlPlaneOptions {
+        let starting = ControlPlane::start(ControlPlaneOptions {
             cell: self.control_plane.cell.clone(),
             schedulers: self.schedulers,
             storage: self.control_plane.storage(&dir)?,
@@ -32,8 +34,12 @@ impl Arguments {
             ids,
             metrics: prometheus::Registry::new(),
             readiness: Vec::new(),
-        })
-        .await?;
+        });
+        // What was begun is as if it had been killed, which it must bear anyway.
+        let mut control_plane = tokio::select! {
+            control_plane = Box::pin(starting) => control_plane?,
+            () = &mut end => return Ok(()),
+        };
         let address = control_plane.address();
         let kubeconfig = self.control_plane.write_kubeconfig(&dir, address)?;
         output::print(&format!(
@@ -43,7 +49,7 @@ impl Arguments {
             dir.display()
         ))?;
         let ended = tokio::select! {
-            () = end => Ok(()),
+            () = &mut end => Ok(()),
             ended = control_plane.ended() => ended,
         };
         control_plane.shutdown().await;

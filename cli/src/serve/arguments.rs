@@ -24,12 +24,15 @@ pub(super) struct ControlPlaneArguments {
     /// Where to write the kubeconfig [default: kubeconfig in the data directory].
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// What keeps objects: logs in the data directory, or an etcd.
+    /// What keeps tenants' objects: a log in the data directory, or an etcd.
     #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
     store: StoreKind,
-    /// Where etcd listens, with `--store etcd`.
+    /// Where the etcd of the tenants' objects listens, with `--store etcd`. It must hold nothing else.
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     etcd_endpoints: Vec<String>,
+    /// Where another etcd listens that keeps hosts, with `--store etcd` [default: a log in the data directory].
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    hosts_etcd_endpoints: Vec<String>,
     /// The region's name.
     #[arg(long, default_value = "region-1")]
     pub(super) cell: String,
@@ -64,20 +67,30 @@ impl ControlPlaneArguments {
     }
 
     pub(super) fn storage(&self, dir: &Path) -> anyhow::Result<Storage> {
+        let any = !self.etcd_endpoints.is_empty() || !self.hosts_etcd_endpoints.is_empty();
         match self.store {
-            StoreKind::Embedded if !self.etcd_endpoints.is_empty() => {
+            StoreKind::Embedded if any => {
                 bail!(
                     "--etcd-endpoints is for --store etcd, and the store is embedded: say --store etcd as well"
                 )
             }
-            StoreKind::Embedded => Ok(Storage::Embedded { dir: dir.to_owned(), seed: 0 }),
             StoreKind::Etcd if self.etcd_endpoints.is_empty() => {
                 bail!("--store etcd needs --etcd-endpoints, such as http://127.0.0.1:2379")
             }
-            StoreKind::Etcd => {
-                Ok(Storage::Etcd { endpoints: self.etcd_endpoints.clone(), cell: self.cell.clone() })
+            StoreKind::Etcd
+                if self.etcd_endpoints.iter().any(|url| self.hosts_etcd_endpoints.contains(url)) =>
+            {
+                bail!(
+                    "--hosts-etcd-endpoints names the etcd of --etcd-endpoints: hosts need one of their own"
+                )
             }
+            _ => {}
         }
+        Ok(Storage {
+            tenants_etcd: self.etcd_endpoints.clone(),
+            hosts_etcd: self.hosts_etcd_endpoints.clone(),
+            ..Storage::embedded(dir)
+        })
     }
 
     pub(super) async fn listener(&self) -> anyhow::Result<TcpListener> {

@@ -1,6 +1,7 @@
 //! `meridian up`: a whole region in one process.
 
 use std::path::Path;
+use std::pin::pin;
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -31,11 +32,11 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let end = asked_to_end()?;
+        let mut end = pin!(asked_to_end()?);
         let Environment { clock, ids } = Environment::of_this_machine()?;
         let dir = self.control_plane.data_dir()?;
         let profile = self.policy.policy()?.profile(&[])?;
-        let mut region = Region::start(RegionOptions {
+        let starting = Region::start(RegionOptions {
             control_plane: ControlPlaneOptions {
                 cell: self.control_plane.cell.clone(),
                 schedulers: vec![DEFAULT_SCHEDULER_NAME.to_owned(), profile.name.clone()],
@@ -52,13 +53,17 @@ impl Arguments {
             seed: self.seed,
             agents: dir.join("agents.redb"),
             profile,
-        })
-        .await?;
+        });
+        // What was begun is as if it had been killed, which it must bear anyway.
+        let mut region = tokio::select! {
+            region = Box::pin(starting) => region?,
+            () = &mut end => return Ok(()),
+        };
         self.tell(&region, &dir)?;
 
         let bar = progress::counted(self.hosts.into(), "hosts have joined");
         let outcome = tokio::select! {
-            () = end => Ok(()),
+            () = &mut end => Ok(()),
             ended = async {
                 joined(&region, &bar).await;
                 bar.finish_and_clear();

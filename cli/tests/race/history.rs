@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use meridian_environment::MonotonicClock;
-use meridian_store::{Change, EmbeddedOptions, KeyRange, Revision, Store, WatchRequest};
+use meridian_store::{Change, EmbeddedOptions, Error, KeyRange, Revision, Store, WatchRequest};
 use serde_json::Value;
 
 /// Where binding records are among a tenant's keys.
 const BINDINGS: &str = "/-bindings/";
 const PODS: &str = "/pods/";
+/// Longest wait for a store that somebody had.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a host has, or a pod takes: thousandths of a core, bytes, and pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,8 +68,16 @@ pub(crate) async fn check(dir: &Path) -> Found {
 }
 
 async fn open(dir: &Path) -> Store {
-    let options = EmbeddedOptions::new(dir);
-    Store::open_embedded(options, Arc::new(MonotonicClock::new())).await.expect("the store opens")
+    let opening = async {
+        loop {
+            match Store::open_embedded(EmbeddedOptions::new(dir), Arc::new(MonotonicClock::new())).await {
+                // Who was killed lets go of it a moment later.
+                Err(Error::InUse { .. }) => tokio::task::yield_now().await,
+                opened => return opened.expect("the store opens"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, opening).await.expect("the store is let go of in time")
 }
 
 /// What each host can be given, by its name. Hosts of the suite never change.

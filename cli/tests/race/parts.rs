@@ -103,7 +103,7 @@ async fn start_control_plane(address: SocketAddr, dir: &Path) -> ControlPlane {
         let started = ControlPlane::start(ControlPlaneOptions {
             cell: CELL.to_owned(),
             schedulers: vec!["default-scheduler".to_owned()],
-            storage: Storage::Embedded { dir: dir.to_owned(), seed: 0 },
+            storage: Storage::embedded(dir),
             listener,
             tls: None,
             clock: Arc::new(MonotonicClock::new()),

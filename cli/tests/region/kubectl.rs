@@ -166,3 +166,25 @@ fn explain(kubeconfig: &Path, pod: &str) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("it prints UTF-8")
 }
+
+/// A host that fails is marked, and takes pods again when it has recovered.
+#[test]
+fn a_host_fails_and_recovers() {
+    let region = Region::start(&QUICK);
+    let program = kubectls().pop().expect("there is a kubectl");
+    let kubectl = Kubectl::new(&program, &region.kubeconfig());
+    kubectl.run(&["create", "deployment", "web", "--image=nginx", "--replicas=40"]);
+    kubectl.run(&["rollout", "status", "deployment", "web", "--timeout=60s"]);
+    let host = "host-00001";
+    let on_host = format!("spec.nodeName={host}");
+    let pods = ["get", "pods", "--field-selector", on_host.as_str(), "-o", "name"];
+    assert!(!kubectl.run(&pods).is_empty(), "some pods are on {host}");
+    // It comes back without anything that ran there: the pods are replaced.
+    kubectl.run(&["annotate", "node", host, "sim.meridian.io/fault=wipe"]);
+    kubectl.run(&["annotate", "node", host, "sim.meridian.io/fault-"]);
+    kubectl.run(&["wait", "--for=condition=Ready", &format!("node/{host}"), "--timeout=90s"]);
+    kubectl.run(&["scale", "deployment", "web", "--replicas=45"]);
+    kubectl.run(&["rollout", "status", "deployment", "web", "--timeout=90s"]);
+    let running = ["get", "pods", "-l", "app=web", "--field-selector", "status.phase=Running", "-o", "name"];
+    assert_eq!(kubectl.run(&running).lines().count(), 45);
+}

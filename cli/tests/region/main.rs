@@ -3,6 +3,7 @@
 //! Every test has a data directory and a port of its own, and takes down what it started, also when it fails.
 
 mod clients;
+mod etcd;
 mod kubectl;
 mod process;
 mod refused;

@@ -78,6 +78,12 @@ pub enum ControlPlaneError {
     /// Something ended that should go on.
     #[error("the server ended before it was told to")]
     Ended,
+    /// The host partition ended.
+    #[error("the host partition ended: another process has taken it over, or its store failed")]
+    HostsEnded,
+    /// The tenant partition ended.
+    #[error("the tenant partition ended before it was told to")]
+    PartitionEnded,
 }
 
 /// A running control plane.
@@ -112,7 +118,7 @@ impl ControlPlane {
             // The server would refuse it too, but only after everything was started.
             return Err(ServeError::NotLoopback { address }.into());
         }
-        let stores = storage.open(&clock).await?;
+        let stores = storage.open(&cell, &clock).await?;
         let registry = Registry::open(RegistryOptions {
             tenants: stores.tenants.clone(),
             hosts: stores.hosts.clone(),
@@ -212,19 +218,30 @@ impl ControlPlane {
         &self.registry
     }
 
-    /// Returns when the server ends by itself, which it should not.
+    /// Returns when a part of it ends by itself, as it does when another process takes over: what is left is of no use, and
+    /// the process should end.
     ///
     /// # Errors
     ///
-    /// Why it ended.
+    /// Which part, or why it ended.
     pub async fn ended(&mut self) -> Result<(), ControlPlaneError> {
         let Some(server) = &mut self.server else { return Err(ControlPlaneError::Ended) };
-        let ended = server.await;
+        let ended = tokio::select! {
+            ended = server => ended,
+            () = self.hosts.ended() => return Err(ControlPlaneError::HostsEnded),
+            () = self.partition.ended() => return Err(ControlPlaneError::PartitionEnded),
+        };
         self.server = None;
         match ended {
             Ok(Err(error)) => Err(error.into()),
             _ => Err(ControlPlaneError::Ended),
         }
+    }
+
+    /// As another process does.
+    #[cfg(test)]
+    pub(crate) async fn take_hosts_over(&self) -> meridian_store::Store {
+        self.stores.hosts.take_over().await.expect("the store is open")
     }
 
     /// Ends everything in order: no new requests, then those who write, then the stores.

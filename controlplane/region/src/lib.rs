@@ -5,6 +5,7 @@
 //! simulated hosts in the same process; they are the same code on the same streams, with no network in between.
 
 mod control_plane;
+mod faults;
 mod region;
 mod storage;
 

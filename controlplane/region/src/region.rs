@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use meridian_api::{ReadinessCheck, Registry};
 use meridian_edge_agent::{
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::control_plane::{ControlPlane, ControlPlaneError, ControlPlaneOptions};
+use crate::faults;
 
 /// How many zones simulated hosts are spread over.
 const ZONES: u32 = 3;
@@ -57,7 +59,8 @@ pub enum RegionError {
 pub struct Region {
     control_plane: ControlPlane,
     replica: Replica,
-    hosts: SimulatedHosts,
+    hosts: Arc<SimulatedHosts>,
+    faults: JoinHandle<()>,
     progress: watch::Receiver<Progress>,
     watcher: JoinHandle<()>,
 }
@@ -122,7 +125,7 @@ impl Region {
             seed,
         });
         let simulated = match simulated {
-            Ok(simulated) => simulated,
+            Ok(simulated) => Arc::new(simulated),
             Err(error) => {
                 replica.shutdown().await;
                 control_plane.shutdown().await;
@@ -131,7 +134,8 @@ impl Region {
         };
         let watcher =
             tokio::spawn(watch_progress(hosts, simulated.registered(), replica.readiness(), progress));
-        Ok(Self { control_plane, replica, hosts: simulated, progress: shown, watcher })
+        let faults = tokio::spawn(faults::follow(control_plane.registry().clone(), simulated.clone()));
+        Ok(Self { control_plane, replica, hosts: simulated, faults, progress: shown, watcher })
     }
 
     /// Where it is reached.
@@ -158,11 +162,11 @@ impl Region {
         &self.hosts
     }
 
-    /// Returns when the server ends by itself, which it should not.
+    /// Returns when a part of its control plane ends by itself; the process should end then.
     ///
     /// # Errors
     ///
-    /// Why it ended.
+    /// Which part, or why it ended.
     pub async fn ended(&mut self) -> Result<(), ControlPlaneError> {
         self.control_plane.ended().await
     }
@@ -171,8 +175,13 @@ impl Region {
     /// goodbye.
     pub async fn shutdown(self) {
         self.watcher.abort();
+        self.faults.abort();
+        // Aborted on purpose; afterwards nobody else holds the hosts.
+        let _ = self.faults.await;
         self.replica.shutdown().await;
-        self.hosts.shutdown().await;
+        if let Some(hosts) = Arc::into_inner(self.hosts) {
+            hosts.shutdown().await;
+        }
         self.control_plane.shutdown().await;
     }
 }
@@ -195,5 +204,49 @@ async fn watch_progress(
         if changed.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use meridian_edge_agent::HostFault;
+    use meridian_environment::{Ids, MonotonicClock};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::Storage;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_process_whose_hosts_another_has_taken_over_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let region = Region::start(RegionOptions {
+            control_plane: ControlPlaneOptions {
+                cell: "region".to_owned(),
+                schedulers: vec!["default-scheduler".to_owned()],
+                storage: Storage::embedded(dir.path()),
+                listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
+                tls: None,
+                clock: Arc::new(MonotonicClock::new()),
+                ids: Arc::new(Ids::seeded(1)),
+                metrics: prometheus::Registry::new(),
+                readiness: Vec::new(),
+            },
+            hosts: 1,
+            delays: Delays::ZERO,
+            seed: 1,
+            agents: dir.path().join("agents.redb"),
+            profile: Profile::meridian(),
+        });
+        let mut region = Box::pin(region).await.unwrap();
+        region.progress().wait_for(|progress| progress.is_ready).await.unwrap();
+        let _next = region.control_plane.take_hosts_over().await;
+        // The next write finds out.
+        let host = region.hosts.names().next().unwrap();
+        region.hosts.fail(&host, HostFault::Wipe).unwrap();
+        let ended = region.ended().await;
+        assert!(matches!(ended, Err(ControlPlaneError::HostsEnded)), "{ended:?}");
+        region.shutdown().await;
     }
 }

@@ -8,21 +8,16 @@ use meridian_store::{EmbeddedOptions, Error, EtcdOptions, Store};
 
 /// What the stores run on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Storage {
-    /// Logs in a directory.
-    Embedded {
-        /// The directory; made when missing.
-        dir: PathBuf,
-        /// Salts the logs' checksums.
-        seed: u64,
-    },
-    /// An etcd cluster.
-    Etcd {
-        /// Where it listens: `http://HOST:PORT`, one or more.
-        endpoints: Vec<String>,
-        /// The cell, which is part of every key.
-        cell: String,
-    },
+pub struct Storage {
+    /// The directory of the logs; made when missing.
+    pub dir: PathBuf,
+    /// Salts the logs' checksums.
+    pub seed: u64,
+    /// The etcd of the tenants' objects: `http://HOST:PORT`, one or more. None: a log.
+    pub tenants_etcd: Vec<String>,
+    /// The etcd of the hosts. None: a log. It must be another one than that of the tenants, since a partition counts its
+    /// revisions as its etcd does.
+    pub hosts_etcd: Vec<String>,
 }
 
 /// Why the stores could not be opened.
@@ -43,9 +38,15 @@ pub(crate) struct Stores {
 }
 
 impl Storage {
-    pub(crate) async fn open(&self, clock: &Arc<dyn Clock>) -> Result<Stores, StorageError> {
-        let tenants = self.open_one("tenants", clock).await?;
-        match self.open_one("hosts", clock).await {
+    /// Logs in a directory.
+    #[must_use]
+    pub fn embedded(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), seed: 0, tenants_etcd: Vec::new(), hosts_etcd: Vec::new() }
+    }
+
+    pub(crate) async fn open(&self, cell: &str, clock: &Arc<dyn Clock>) -> Result<Stores, StorageError> {
+        let tenants = self.open_one("tenants", &self.tenants_etcd, cell, clock).await?;
+        match self.open_one("hosts", &self.hosts_etcd, cell, clock).await {
             Ok(hosts) => Ok(Stores { tenants, hosts }),
             Err(error) => {
                 tenants.close().await;
@@ -54,17 +55,20 @@ impl Storage {
         }
     }
 
-    async fn open_one(&self, name: &str, clock: &Arc<dyn Clock>) -> Result<Store, StorageError> {
-        let (place, opened) = match self {
-            Self::Embedded { dir, seed } => {
-                let options = EmbeddedOptions { seed: *seed, ..EmbeddedOptions::new(dir.join(name)) };
-                (dir.display().to_string(), Store::open_embedded(options, clock.clone()).await)
-            }
-            Self::Etcd { endpoints, cell } => {
-                let prefix = format!("/meridian/{cell}/{name}/");
-                let options = EtcdOptions { prefix, ..EtcdOptions::new(endpoints.clone()) };
-                (endpoints.join(","), Store::open_etcd(options, clock.clone()).await)
-            }
+    async fn open_one(
+        &self,
+        name: &str,
+        etcd: &[String],
+        cell: &str,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Store, StorageError> {
+        let (place, opened) = if etcd.is_empty() {
+            let options = EmbeddedOptions { seed: self.seed, ..EmbeddedOptions::new(self.dir.join(name)) };
+            (self.dir.display().to_string(), Store::open_embedded(options, clock.clone()).await)
+        } else {
+            let prefix = format!("/meridian/{cell}/{name}/");
+            let options = EtcdOptions { prefix, ..EtcdOptions::new(etcd.to_vec()) };
+            (etcd.join(","), Store::open_etcd(options, clock.clone()).await)
         };
         opened.map_err(|source| StorageError { what: format!("{name} in {place}"), source })
     }

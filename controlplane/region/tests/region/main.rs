@@ -1,0 +1,8 @@
+//! A whole region in the test's process: what its parts make of bindings that users order and of hosts that fail.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod bindings;
+mod faults;
+mod tenants;
+mod world;
