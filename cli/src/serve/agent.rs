@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use meridian_edge_agent::{HostShape, LocalStore, SimulatedHosts, SimulatedHostsOptions};
 use meridian_proto::Connector;
@@ -46,7 +47,8 @@ impl Arguments {
             Some(state) => state,
             None => {
                 let dir = default_data_dir()?;
-                std::fs::create_dir_all(&dir)?;
+                std::fs::create_dir_all(&dir)
+                    .with_context(|| format!("making the data directory {}", dir.display()))?;
                 dir.join("agents.redb")
             }
         };
@@ -58,7 +60,8 @@ impl Arguments {
             shapes: HostShape::mixed(),
             delays: self.delays.delays(),
             link: Connector::link_at(&self.server)?,
-            store: LocalStore::open(&state)?,
+            store: LocalStore::open(&state)
+                .with_context(|| format!("opening the hosts' state in {}", state.display()))?,
             clock,
             ids,
             seed: self.seed,
