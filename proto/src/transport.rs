@@ -1,6 +1,7 @@
 //! Streams of messages, within the process and over gRPC.
 
 mod grpc;
+mod pool;
 
 use std::fmt;
 use std::sync::Arc;

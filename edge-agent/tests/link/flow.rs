@@ -22,6 +22,18 @@ async fn over_grpc() -> (Connector<meridian_proto::v1::AgentMessage, LinkMessage
     (Connector::link_at(&address).unwrap(), listener)
 }
 
+#[tokio::test]
+async fn a_process_has_more_links_than_a_server_takes_on_one_connection() {
+    let (connector, mut listener) = over_grpc().await;
+    // The server here takes 200.
+    let mut links = Vec::new();
+    for number in 0..250 {
+        let both = async { tokio::join!(connector.connect(), listener.accept()) };
+        let (near, far) = soon(&format!("link {number}"), both).await;
+        links.push((near.unwrap(), far.unwrap()));
+    }
+}
+
 /// The whole way of a pod, with a link that breaks on it.
 async fn whole_way(
     connector: Connector<meridian_proto::v1::AgentMessage, LinkMessage>,

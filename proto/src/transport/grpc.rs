@@ -10,6 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::pool::{Held, Pool};
 use super::{ConnectError, Connector, Duplex};
 use crate::v1;
 
@@ -27,9 +28,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 type Outgoing<M> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
 
-/// Moves what comes over the network to a channel until either ends.
-fn pump<M: Send + 'static>(mut incoming: Streaming<M>, to: mpsc::Sender<M>) {
+/// Moves what comes over the network to a channel until either ends. A client holds its place on a connection so long.
+fn pump<M: Send + 'static>(mut incoming: Streaming<M>, to: mpsc::Sender<M>, place: Option<Held>) {
     tokio::spawn(async move {
+        let _place = place;
         loop {
             let next = tokio::select! {
                 next = incoming.next() => next,
@@ -61,7 +63,7 @@ where
 {
     let Duplex { sender, receiver } =
         connector.connect().await.map_err(|error| Status::unavailable(error.to_string()))?;
-    pump(request.into_inner(), sender);
+    pump(request.into_inner(), sender, None);
     Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(Ok))))
 }
 
@@ -107,16 +109,17 @@ macro_rules! service {
         impl Connector<v1::$request, v1::$response> {
             $(#[$connect_doc])*
             ///
-            /// The connection is made when a stream is first opened, and shared by all streams.
+            /// Connections are made when streams are opened, and shared by as many as every server takes.
             ///
             /// # Errors
             ///
             /// [`ConnectError::Address`] when `address` is none.
             pub fn $connect(address: &str) -> Result<Self, ConnectError> {
-                let channel: Channel = endpoint(address)?.connect_lazy();
+                let pool = Pool::new(endpoint(address)?);
                 let address = address.to_owned();
                 Ok(Self::new(move || {
-                    let mut client = <$client>::new(channel.clone())
+                    let (channel, place) = pool.channel();
+                    let mut client = <$client>::new(channel)
                         .max_decoding_message_size(MAX_MESSAGE)
                         .max_encoding_message_size(MAX_MESSAGE);
                     let address = address.clone();
@@ -127,7 +130,7 @@ macro_rules! service {
                             .$method(ReceiverStream::new(outgoing))
                             .await
                             .map_err(|status| ConnectError::Refused { address, source: Box::new(status) })?;
-                        pump(answer.into_inner(), incoming);
+                        pump(answer.into_inner(), incoming, Some(place));
                         Ok(Duplex { sender, receiver })
                     })
                 }))
