@@ -73,7 +73,7 @@ impl Figure {
             unit,
             goal,
             parameters: BTreeMap::new(),
-            peak_rss_bytes: crate::memory::peak_resident_bytes(),
+            peak_rss_bytes: crate::process::peak_resident_bytes(),
         }
     }
 

@@ -11,8 +11,8 @@ mod cell;
 mod engine;
 mod figure;
 mod load;
-mod memory;
 mod parameters;
+mod process;
 mod region;
 mod sim;
 

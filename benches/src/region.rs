@@ -1,9 +1,11 @@
-//! Benches of a whole region in this process, through its HTTP API.
+//! Benches of a whole region, through its HTTP API.
 
 mod create;
 mod floor;
+mod memory;
 mod setting;
 mod workload;
 
 pub(crate) use self::create::create;
-pub(crate) use self::workload::{bind, deployment, memory};
+pub(crate) use self::memory::memory;
+pub(crate) use self::workload::{bind, deployment};

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use meridian_edge_agent::Delays;
@@ -15,12 +16,15 @@ use tokio::net::TcpListener;
 use crate::load::failed;
 use crate::parameters::BenchError;
 
+/// The region's name.
+pub(super) const CELL: &str = "bench";
+
 /// What runs.
 pub(super) struct Setting {
     runs: Runs,
     client_tls: Option<Arc<rustls::ClientConfig>>,
     // Deleted last.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 enum Runs {
@@ -58,7 +62,7 @@ async fn control_plane_options(
     tls: Option<Arc<rustls::ServerConfig>>,
 ) -> Result<ControlPlaneOptions, BenchError> {
     Ok(ControlPlaneOptions {
-        cell: "bench".to_owned(),
+        cell: CELL.to_owned(),
         schedulers: vec!["default-scheduler".to_owned()],
         storage: Storage::embedded(dir.path()),
         listener: TcpListener::bind("127.0.0.1:0").await.map_err(failed)?,
@@ -79,7 +83,12 @@ impl Setting {
         let options = control_plane_options(&dir, server_tls).await?;
         let control_plane = ControlPlane::start(options).await.map_err(failed)?;
         let client_tls = certificates.map(|certificates| certificates.client);
-        Ok(Self { runs: Runs::ControlPlane(Box::new(control_plane)), client_tls, _dir: dir })
+        Ok(Self { runs: Runs::ControlPlane(Box::new(control_plane)), client_tls, dir })
+    }
+
+    /// A control plane and a scheduler whose hosts are elsewhere.
+    pub(super) async fn without_hosts(seed: u64) -> Result<Self, BenchError> {
+        Self::region(0, seed).await
     }
 
     /// A region of simulated hosts that take no time for anything, ready.
@@ -97,7 +106,7 @@ impl Setting {
         .map_err(failed)?;
         let mut progress = region.progress();
         progress.wait_for(|progress| progress.is_ready).await.map_err(failed)?;
-        Ok(Self { runs: Runs::Region(Box::new(region)), client_tls: None, _dir: dir })
+        Ok(Self { runs: Runs::Region(Box::new(region)), client_tls: None, dir })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -112,6 +121,11 @@ impl Setting {
             Runs::ControlPlane(control_plane) => control_plane.registry(),
             Runs::Region(region) => region.registry(),
         }
+    }
+
+    /// Where it keeps everything.
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(super) fn client_tls(&self) -> Option<Arc<rustls::ClientConfig>> {

@@ -1,4 +1,4 @@
-//! `region/bind`, `region/deployment` and `region/memory`: pods through a whole region.
+//! `region/bind` and `region/deployment`: pods through a whole region.
 
 use meridian_api::{Caller, Change, CreateOptions, Entry, Registry};
 use meridian_schema::Home;
@@ -10,10 +10,10 @@ use crate::load::{self, Target, failed, p99_milliseconds};
 use crate::parameters::{BenchError, Parameters, count};
 use crate::region::create::per_second;
 use crate::region::setting::{Setting, block_on};
-use crate::{Clock, memory as resident};
+use crate::{Clock, process};
 
-const CONNECTIONS: usize = 64;
-const PATH: &str = "/api/v1/namespaces/default/pods";
+pub(super) const CONNECTIONS: usize = 64;
+pub(super) const PATH: &str = "/api/v1/namespaces/default/pods";
 
 pub(crate) fn bind(parameters: &Parameters, clock: Clock) -> Result<Figure, BenchError> {
     let hosts = count("hosts", parameters.hosts, 5000)?;
@@ -31,6 +31,7 @@ pub(crate) fn bind(parameters: &Parameters, clock: Clock) -> Result<Figure, Benc
         .with("pods", pods)
         .with("connections", CONNECTIONS)
         .with("created_per_second", per_second(pods, measured.creating).round())
+        .with("processor_milliseconds_per_pod", (measured.processor as f64 / pods as f64 * 1e3).round() / 1e3)
         .with("p99_milliseconds", measured.p99.round()))
 }
 
@@ -38,6 +39,8 @@ struct Measured {
     /// From the first request until the last pod was bound, in nanoseconds.
     took: u64,
     creating: u64,
+    /// Of everything in this process, in milliseconds.
+    processor: u64,
     /// From a request to the pod's binding, in milliseconds.
     p99: f64,
 }
@@ -47,20 +50,21 @@ async fn create_and_bind(setting: &Setting, pods: usize, clock: Clock) -> Result
     let bound = tokio::spawn(until(registry, pods, clock, |entry| !entry.node_name.is_empty()));
     let target = Target { address: setting.address(), tls: None, path: PATH };
     let bodies = load::pods("pod", pods);
-    let start = clock();
+    let (start, processor) = (clock(), process::processor_milliseconds());
     let sent = load::post(target, CONNECTIONS, bodies, clock).await?;
     let creating = clock() - start;
     let bound = bound.await.map_err(failed)??;
+    let processor = process::processor_milliseconds() - processor;
     let end = bound.values().copied().max().unwrap_or(start);
     let latencies = sent.iter().enumerate().map(|(index, sent)| {
         let at = bound.get(&format!("pod-{index:06}")).copied().unwrap_or(u64::MAX);
         at.saturating_sub(sent.at)
     });
-    Ok(Measured { took: end - start, creating, p99: p99_milliseconds(latencies.collect()) })
+    Ok(Measured { took: end - start, creating, processor, p99: p99_milliseconds(latencies.collect()) })
 }
 
 /// Waits until so many pods of the default namespace are as wanted. The answer is when each was seen to be so first.
-async fn until(
+pub(super) async fn until(
     registry: Registry,
     count: usize,
     clock: Clock,
@@ -82,7 +86,7 @@ async fn until(
     Ok(seen)
 }
 
-fn is_running(entry: &Entry) -> bool {
+pub(super) fn is_running(entry: &Entry) -> bool {
     entry.value().pointer("/status/phase").is_some_and(|phase| phase == "Running")
 }
 
@@ -131,28 +135,4 @@ fn manifest(replicas: usize) -> serde_json::Value {
             },
         },
     })
-}
-
-pub(crate) fn memory(parameters: &Parameters, clock: Clock) -> Result<Figure, BenchError> {
-    let hosts = count("hosts", parameters.hosts, 5000)?;
-    let pods = count("pods", parameters.pods, 10_000)? as usize;
-    let seed = parameters.seed;
-    let (idle, full) = block_on(async move {
-        let setting = Setting::region(hosts, seed).await?;
-        let idle = resident::resident_bytes();
-        let running = tokio::spawn(until(setting.registry().clone(), pods, clock, is_running));
-        let target = Target { address: setting.address(), tls: None, path: PATH };
-        load::post(target, CONNECTIONS, load::pods("pod", pods), clock).await?;
-        running.await.map_err(failed)??;
-        let full = resident::resident_bytes();
-        setting.end().await;
-        Ok((idle, full))
-    })?;
-    let goal = Goal { direction: Direction::AtMost, bound: 300.0 };
-    let mebibytes = |bytes: u64| (bytes as f64 / f64::from(1 << 20)).round();
-    Ok(Figure::new("region/memory", mebibytes(full), "MiB", goal)
-        .with("hosts", hosts)
-        .with("pods", pods)
-        .with("without_pods_mebibytes", mebibytes(idle))
-        .with("counted", "control plane, scheduler, clients and all simulated hosts, in one process"))
 }
