@@ -10,6 +10,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo:rerun-if-changed={path}");
     }
     let descriptors = protox::compile(paths, ["."])?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .codec_path("crate::transport::SmallBuffers")
+        .compile_fds(descriptors)?;
     Ok(())
 }

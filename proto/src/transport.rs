@@ -1,5 +1,6 @@
 //! Streams of messages, within the process and over gRPC.
 
+mod codec;
 mod grpc;
 mod pool;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
+pub(crate) use self::codec::SmallBuffers;
 pub use self::grpc::{host_feed_service, ledger_service, link_service, scheduling_service};
 
 /// One end of a stream: what is sent, and what comes in. Dropping it, or its sender, ends the stream in that direction;

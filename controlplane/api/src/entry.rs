@@ -4,6 +4,9 @@
 //! members in the order of their names, and without a resource version: equal objects have equal bytes. The resource
 //! version is spliced in behind `"metadata":{` on the way out, without decoding anything.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -50,8 +53,8 @@ pub(crate) struct Form {
     node_name: String,
 }
 
-/// The labels of an object.
-pub type Labels = std::collections::BTreeMap<String, String>;
+/// The labels of an object: keys and values, in the order of the keys.
+pub type Labels = Box<[(Box<str>, Box<str>)]>;
 
 /// What of an object is looked at often.
 #[derive(Deserialize)]
@@ -67,7 +70,7 @@ struct OutlineMetadata {
     #[serde(default)]
     uid: String,
     #[serde(default)]
-    labels: Option<Labels>,
+    labels: Option<BTreeMap<Box<str>, Box<str>>>,
     #[serde(default)]
     deletion_timestamp: Option<serde::de::IgnoredAny>,
 }
@@ -111,7 +114,7 @@ impl Entry {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             uid: metadata.uid,
-            labels: metadata.labels.unwrap_or_default(),
+            labels: metadata.labels.into_iter().flatten().collect(),
             deleting: metadata.deletion_timestamp.is_some(),
             node_name,
             bytes,
@@ -219,11 +222,28 @@ fn head(kind: &Kind) -> String {
     format!("{{\"apiVersion\":\"{}\",\"kind\":\"{}\"{METADATA}", kind.api_version(), kind.kind)
 }
 
+/// The largest buffer that a thread keeps for the next object.
+const MOST_SCRATCH: usize = 64 << 10;
+
+thread_local! {
+    // Objects are kept for long, each in exactly the bytes that it takes.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// What is to be stored of an object.
 pub(crate) fn form(kind: &Kind, object: &Value) -> Result<Form, serde_json::Error> {
-    let bytes = encode(kind, object)?;
+    let bytes = SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        encode(kind, object, scratch)?;
+        let bytes = Bytes::copy_from_slice(scratch);
+        if scratch.capacity() > MOST_SCRATCH {
+            *scratch = Vec::new();
+        }
+        Ok::<_, serde_json::Error>(bytes)
+    })?;
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
-    let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    let labels =
+        labels.filter_map(|(key, value)| Some((key.as_str().into(), value.as_str()?.into()))).collect();
     let node_name = if kind.kind == "Pod" { text(object, &["spec", "nodeName"]) } else { "" };
     Ok(Form {
         bytes,
@@ -235,8 +255,7 @@ pub(crate) fn form(kind: &Kind, object: &Value) -> Result<Form, serde_json::Erro
 }
 
 /// The stored form of an object: without a resource version, and in the one order.
-fn encode(kind: &Kind, object: &Value) -> Result<Bytes, serde_json::Error> {
-    let mut out = Vec::with_capacity(1024);
+fn encode(kind: &Kind, object: &Value, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     out.extend_from_slice(head(kind).as_bytes());
     let empty = Map::new();
     let object = object.as_object().unwrap_or(&empty);
@@ -244,18 +263,18 @@ fn encode(kind: &Kind, object: &Value) -> Result<Bytes, serde_json::Error> {
     let mut first = true;
     for (name, value) in metadata {
         if name != "resourceVersion" && !value.is_null() {
-            member(&mut out, &mut first, name, value)?;
+            member(out, &mut first, name, value)?;
         }
     }
     out.push(b'}');
     first = false;
     for (name, value) in object {
         if !matches!(name.as_str(), "apiVersion" | "kind" | "metadata") && !value.is_null() {
-            member(&mut out, &mut first, name, value)?;
+            member(out, &mut first, name, value)?;
         }
     }
     out.push(b'}');
-    Ok(out.into())
+    Ok(())
 }
 
 fn member(out: &mut Vec<u8>, first: &mut bool, name: &str, value: &Value) -> Result<(), serde_json::Error> {

@@ -206,7 +206,7 @@ async fn patches_of_all_kinds_change_what_they_name() {
     let labelled = patch(PatchKind::StrategicMerge, json!({ "metadata": { "labels": { "app": "web" } } }))
         .await
         .unwrap();
-    assert_eq!(labelled.labels["app"], "web");
+    assert_eq!(*labelled.labels, [("app".into(), "web".into())]);
     // Nothing changes, nothing is written.
     let again = patch(PatchKind::Merge, json!({ "metadata": { "labels": { "app": "web" } } })).await.unwrap();
     assert_eq!(again.resource_version(), labelled.resource_version());
