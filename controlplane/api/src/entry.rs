@@ -4,6 +4,8 @@
 //! members in the order of their names, and without a resource version: equal objects have equal bytes. The resource
 //! version is spliced in behind `"metadata":{` on the way out, without decoding anything.
 
+mod status;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -226,21 +228,28 @@ fn head(kind: &Kind) -> String {
 const MOST_SCRATCH: usize = 64 << 10;
 
 thread_local! {
-    // Objects are kept for long, each in exactly the bytes that it takes.
+    // Objects are kept for long: none keeps the buffer that it grew in.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What is to be stored of an object.
-pub(crate) fn form(kind: &Kind, object: &Value) -> Result<Form, serde_json::Error> {
-    let bytes = SCRATCH.with_borrow_mut(|scratch| {
+/// What `write` writes, in exactly the bytes that it takes.
+fn encoded(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
+) -> Result<Bytes, serde_json::Error> {
+    SCRATCH.with_borrow_mut(|scratch| {
         scratch.clear();
-        encode(kind, object, scratch)?;
+        write(scratch)?;
         let bytes = Bytes::copy_from_slice(scratch);
         if scratch.capacity() > MOST_SCRATCH {
             *scratch = Vec::new();
         }
-        Ok::<_, serde_json::Error>(bytes)
-    })?;
+        Ok(bytes)
+    })
+}
+
+/// What is to be stored of an object.
+pub(crate) fn form(kind: &Kind, object: &Value) -> Result<Form, serde_json::Error> {
+    let bytes = encoded(|out| encode(kind, object, out))?;
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
     let labels =
         labels.filter_map(|(key, value)| Some((key.as_str().into(), value.as_str()?.into()))).collect();

@@ -17,6 +17,7 @@ mod patch;
 mod pods;
 mod read;
 mod scale;
+mod status;
 mod transact;
 mod update;
 mod version;

@@ -165,8 +165,8 @@ async fn write(
     let mut changes = false;
     let StatusReport { namespace, name, uid, host, .. } = report;
     let entry = registry
-        .modify(&caller, meridian_schema::pod(), namespace, name, Some(uid), Some(Sub::Status), |pod| {
-            changes = merge_report(pod, host, status);
+        .modify_pod_status(&caller, namespace, name, uid, |on, stored| {
+            changes = on == host && merge_report(stored, status);
             changes
         })
         .await?;

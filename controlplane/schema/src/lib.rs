@@ -35,5 +35,5 @@ pub use table::{
 };
 pub use validation::{
     Cause, CauseReason, validate_generate_name, validate_message, validate_name, validate_new,
-    validate_status_update, validate_update,
+    validate_pod_status, validate_status_update, validate_update,
 };

@@ -95,13 +95,24 @@ pub fn validate_status_update(kind: &Kind, object: &Value, old: &Value) -> Vec<C
     let mut causes = Causes::default();
     metadata::check_update(object, old, &mut causes);
     match kind.kind {
-        "Pod" => pod_update::check_status(object, old, &mut causes),
+        "Pod" => {
+            let (status, was) = (get(object, "status"), get(old, "status"));
+            pod_update::check_status(get(object, "spec"), status, was, &mut causes);
+        }
         "Deployment" => deployment::check_status(object, old, &mut causes),
         "ReplicaSet" => replica_set::check_status(object, &mut causes),
         "Namespace" => namespace::check_status(object, &mut causes),
         "Node" => node::check_status(object, &mut causes),
         _ => {}
     }
+    causes.into_vec()
+}
+
+/// The same for the status of a pod that is else as it was. The spec counts only where it says that containers are not
+/// always started again.
+pub fn validate_pod_status(spec: &Value, status: &Value, old: &Value) -> Vec<Cause> {
+    let mut causes = Causes::default();
+    pod_update::check_status(spec, status, old, &mut causes);
     causes.into_vec()
 }
 

@@ -145,9 +145,8 @@ fn narrower(new: &Value, old: &Value) -> bool {
 }
 
 /// Rules for an update of a pod's status.
-pub(super) fn check_status(object: &Value, old: &Value, causes: &mut Causes) {
+pub(super) fn check_status(spec: &Value, status: &Value, was: &Value, causes: &mut Causes) {
     let path = Path::ROOT.name("status");
-    let (status, was) = (get(object, "status"), get(old, "status"));
     if !text(was, "qosClass").is_empty() && text(status, "qosClass") != text(was, "qosClass") {
         causes.invalid(&path.name("qosClass"), text(status, "qosClass"), "field is immutable");
     }
@@ -158,7 +157,7 @@ pub(super) fn check_status(object: &Value, old: &Value, causes: &mut Causes) {
     for (list, first) in [("podIPs", "podIP"), ("hostIPs", "hostIP")] {
         addresses(status, list, first, &path, causes);
     }
-    restarts(get(object, "spec"), status, was, &path, causes);
+    restarts(spec, status, was, &path, causes);
 }
 
 fn addresses(status: &Value, list: &str, first: &str, path: &Path<'_>, causes: &mut Causes) {
