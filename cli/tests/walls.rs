@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("meridian-engine", &[]),
     ("meridian-kubernetes", &["meridian-engine"]),
     ("meridian-environment", &[]),
-    ("meridian-proto", &[]),
+    ("meridian-proto", &["meridian-environment"]),
     ("meridian-wire", &["meridian-engine", "meridian-proto"]),
     ("meridian-replica", &["meridian-environment", "meridian-engine", "meridian-proto", "meridian-wire"]),
     ("meridian-store", &["meridian-environment"]),

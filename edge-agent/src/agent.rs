@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meridian_environment::Clock;
-use meridian_proto::Connector;
 use meridian_proto::v1::{AgentMessage, LinkMessage};
+use meridian_proto::{Backoff, Connector};
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
-use self::link::{Backoff, Link};
+use self::link::{Link, MOST_WAIT};
 use self::wait::Woken;
+use crate::chance::mix;
 use crate::duty::{Duty, PodState, PodUid, Saved, Step};
 use crate::outbox::Outbox;
 use crate::runtime::{Delays, HostAddresses, SimulatedRuntime};
@@ -109,6 +110,8 @@ pub struct Agent {
     pods: FxHashMap<PodUid, Known>,
     link: Link,
     backoff: Backoff,
+    /// Numbers drawn.
+    draws: u64,
     /// How often an agent has started on this state.
     starts: u64,
     /// What befell the host last.
@@ -127,14 +130,14 @@ impl Agent {
         let now = i64::try_from(options.clock.now().as_millis()).unwrap_or(i64::MAX);
         // Read once: a date that is set while the agent runs moves nothing.
         let epoch = options.clock.date().as_millisecond().saturating_sub(now);
-        let backoff = Backoff::new(options.seed);
         Self {
             duty: Duty::new(Saved::default()),
             runtime,
             outbox: Outbox::default(),
             pods: FxHashMap::default(),
             link: Link::offline(options.clock.now()),
-            backoff,
+            backoff: Backoff::new(MOST_WAIT),
+            draws: 0,
             starts: 0,
             condition: HostCondition::default(),
             crashed_at: None,
@@ -250,7 +253,7 @@ impl Agent {
             self.store_accounts().await?;
         }
         if matches!(old.condition, Condition::Crashed | Condition::Unlinked) {
-            self.backoff.reset();
+            self.backoff.succeeded();
         }
         Ok(())
     }
@@ -259,6 +262,12 @@ impl Agent {
     fn may_link(&self) -> bool {
         !matches!(self.condition.condition, Condition::Crashed | Condition::Unlinked)
             && self.duty.may_register()
+    }
+
+    /// A number drawn by chance.
+    fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        mix(self.options.seed, self.draws)
     }
 
     /// The runtime's time: milliseconds since 1970.

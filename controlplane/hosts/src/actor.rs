@@ -27,7 +27,6 @@ use tokio::sync::mpsc;
 
 use crate::durable::{Durable, Failed};
 use crate::feed::Feed;
-use crate::greeting;
 use crate::host::HostState;
 use crate::input::{Event, Input, SessionId};
 use crate::metrics::Metrics;
@@ -321,7 +320,7 @@ impl Actor {
     }
 
     fn hello(&self) -> v1::Hello {
-        greeting::hello(&self.name, &self.cell, self.epoch)
+        v1::Hello::new(&self.cell, &self.name, self.epoch)
     }
 
     /// A write failed. Where this process has been deposed it ends.
@@ -337,7 +336,7 @@ impl Actor {
     fn say_goodbye(&mut self) {
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
         for session in sessions {
-            self.refuse(session, greeting::later("the host partition's process is ending: come again"));
+            self.refuse(session, Goodbye::later("the host partition's process is ending: come again"));
         }
     }
 }

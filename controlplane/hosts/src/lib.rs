@@ -15,7 +15,6 @@ mod actor;
 mod desired;
 mod durable;
 mod feed;
-mod greeting;
 mod host;
 mod input;
 mod metrics;

@@ -5,21 +5,14 @@ use std::time::Duration;
 
 use meridian_environment::Ids;
 use meridian_proto::v1::{
-    Goodbye, HostPartitionMessage, TenantPartitionMessage, host_partition_message, tenant_partition_message,
+    HostPartitionMessage, TenantPartitionMessage, host_partition_message, tenant_partition_message,
 };
-use meridian_proto::{Connector, Duplex};
+use meridian_proto::{Backoff, Connector, Duplex, open};
 use tokio::sync::mpsc;
 
 use crate::actor::Input;
-use crate::hello;
 use crate::replicas::Identity;
 use crate::stream::outlet;
-
-/// The longest wait before the first try again; it doubles with each failure.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-
-/// Failures after which tries are as rare as they get.
-const MANY: u32 = 16;
 
 /// The longest wait before any try again.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -40,66 +33,28 @@ pub(crate) struct Address {
 /// Keeps a stream to a ledger open until the partition is gone.
 pub(crate) async fn keep(identity: Identity, ids: Arc<Ids>, address: Address, inputs: mpsc::Sender<Input>) {
     let mut link = 0;
-    let mut failures = 0;
+    let mut backoff = Backoff::new(LONGEST_WAIT);
     while !inputs.is_closed() {
         link += 1;
-        match open(&identity, &address).await {
-            Ok((epoch, stream)) => {
-                let is_final = serve(&address, link, epoch, stream, &inputs).await;
-                failures = if is_final { MANY } else { 1 };
+        let opened = open(&address.connector, identity.hello(), Some(&*address.name), &*identity.clock).await;
+        let is_final = match opened {
+            Ok((stream, theirs)) => {
+                backoff.succeeded();
+                serve(&address, link, theirs.epoch, stream, &inputs).await
             }
-            Err(reason) => {
-                tracing::debug!(host_partition = %address.name, reason, "no stream to the ledger");
-                failures += 1;
+            Err(error) => {
+                tracing::debug!(host_partition = %address.name, %error, "no stream to the ledger");
+                error.is_final()
             }
+        };
+        if is_final {
+            backoff.refused();
         }
-        let until = identity.clock.now() + wait(failures, ids.seed());
+        let until = identity.clock.now() + backoff.next(ids.seed());
         tokio::select! {
             () = identity.clock.wait_until(until) => {}
             () = inputs.closed() => return,
         }
-    }
-}
-
-/// Full jitter: anything up to a limit that doubles, so that those who lost one server do not come back as one.
-fn wait(failures: u32, chance: u64) -> Duration {
-    let limit = FIRST_WAIT.saturating_mul(1 << failures.min(MANY)).min(LONGEST_WAIT);
-    let nanoseconds = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-    Duration::from_nanos(chance % nanoseconds.max(1))
-}
-
-/// Opens a stream; the answer has the host partition's epoch.
-async fn open(identity: &Identity, address: &Address) -> Result<(u64, Stream), String> {
-    let deadline = identity.clock.now() + hello::HELLO_TIMEOUT;
-    let greeting = async {
-        let mut stream = address.connector.connect().await.map_err(|error| error.to_string())?;
-        let ours = hello::hello(&identity.cell, &identity.name, identity.epoch);
-        let ours = message(tenant_partition_message::Message::Hello(ours));
-        stream.sender.send(ours).await.map_err(|_| "the stream ended before the hello".to_owned())?;
-        let theirs = match stream.receiver.recv().await.and_then(|first| first.message) {
-            Some(host_partition_message::Message::Hello(theirs)) => theirs,
-            Some(host_partition_message::Message::Goodbye(goodbye)) => return Err(goodbye.reason),
-            _ => return Err("the stream did not open with a hello".to_owned()),
-        };
-        let fits = hello::check(&theirs, &identity.cell).and_then(|()| {
-            let reason = || {
-                format!("you are host partition {:?}, want {:?} at this address", theirs.name, address.name)
-            };
-            if theirs.name == *address.name {
-                return Ok(());
-            }
-            Err(Goodbye { reason: reason(), is_final: true })
-        });
-        if let Err(goodbye) = fits {
-            let reason = goodbye.reason.clone();
-            let _ = stream.sender.try_send(message(tenant_partition_message::Message::Goodbye(goodbye)));
-            return Err(reason);
-        }
-        Ok((theirs.epoch, stream))
-    };
-    tokio::select! {
-        opened = greeting => opened,
-        () = identity.clock.wait_until(deadline) => Err("no hello in time".to_owned()),
     }
 }
 
@@ -148,20 +103,4 @@ async fn serve(
 /// A message to a host partition.
 pub(crate) fn message(message: tenant_partition_message::Message) -> TenantPartitionMessage {
     TenantPartitionMessage { message: Some(message) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_spread_below_a_limit_that_doubles() {
-        for failures in [1, 3, 40] {
-            let limit = FIRST_WAIT.saturating_mul(1 << failures.min(MANY)).min(LONGEST_WAIT);
-            let waits: Vec<Duration> =
-                (0..100).map(|i: u64| wait(failures, i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
-            assert!(waits.iter().all(|wait| *wait < limit));
-            assert!(waits.iter().any(|wait| *wait > limit / 2) && waits.iter().any(|wait| *wait < limit / 2));
-        }
-    }
 }

@@ -17,7 +17,6 @@ mod classes;
 mod conditions;
 mod events;
 mod follow;
-mod hello;
 mod hosts;
 mod ledgers;
 mod merge;

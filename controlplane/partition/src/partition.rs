@@ -6,16 +6,16 @@ use std::sync::Arc;
 use meridian_api::{BindOrder, ExplainRequest, Registry};
 use meridian_environment::{Clock, Ids};
 use meridian_proto::v1::{HostPartitionMessage, PartitionMessage, ReplicaMessage, TenantPartitionMessage};
-use meridian_proto::{Connector, Listener};
+use meridian_proto::{Connector, Listener, is_name};
 use meridian_store::Epoch;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::actor::{Actor, Input, Parts};
+use crate::follow;
 use crate::ledgers::{self, Address};
 use crate::metrics::Metrics;
 use crate::replicas::{self, Identity};
-use crate::{follow, hello};
 
 /// Inputs that wait for the actor. Whoever brings more waits.
 const INPUTS: usize = 1024;
@@ -91,7 +91,7 @@ impl Partition {
     /// [`StartError`]: nothing was started.
     pub async fn start(options: PartitionOptions) -> Result<Self, StartError> {
         let PartitionOptions { name, cell, registry, clock, ids, schedulers, .. } = options;
-        if !hello::is_name(&name) {
+        if !is_name(&name) {
             return Err(StartError::Name { name });
         }
         let mut names: Vec<Arc<str>> = Vec::with_capacity(options.ledgers.len());

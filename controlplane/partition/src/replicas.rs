@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use meridian_environment::Clock;
-use meridian_proto::v1::{Goodbye, PartitionMessage, ReplicaMessage, partition_message, replica_message};
-use meridian_proto::{Duplex, Listener};
+use meridian_proto::v1::{
+    Goodbye, Hello, PartitionMessage, ReplicaMessage, partition_message, replica_message,
+};
+use meridian_proto::{Duplex, HELLO_TIMEOUT, Listener};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::actor::Input;
-use crate::hello;
 use crate::stream::{Closed, outlet};
 
 /// What every stream is told of the partition.
@@ -23,6 +24,13 @@ pub(crate) struct Identity {
     pub(crate) epoch: u64,
     /// The clock.
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Identity {
+    /// What the partition says first on every stream.
+    pub(crate) fn hello(&self) -> Hello {
+        Hello::new(&self.cell, &self.name, self.epoch)
+    }
 }
 
 type Stream = Duplex<PartitionMessage, ReplicaMessage>;
@@ -64,16 +72,16 @@ async fn serve(identity: Identity, session: u64, mut stream: Stream, inputs: mps
 }
 
 async fn greet(identity: &Identity, stream: &mut Stream) -> Result<String, Goodbye> {
-    let deadline = identity.clock.now() + hello::HELLO_TIMEOUT;
+    let deadline = identity.clock.now() + HELLO_TIMEOUT;
     let first = tokio::select! {
         first = stream.receiver.recv() => first,
         () = identity.clock.wait_until(deadline) => None,
     };
     let Some(ReplicaMessage { message: Some(replica_message::Message::Hello(theirs)) }) = first else {
-        return Err(hello::no_hello());
+        return Err(Goodbye::no_hello());
     };
-    hello::check(&theirs, &identity.cell)?;
-    let ours = hello::hello(&identity.cell, &identity.name, identity.epoch);
+    theirs.check(&identity.cell)?;
+    let ours = identity.hello();
     let _ = stream.sender.send(message(partition_message::Message::Hello(ours))).await;
     Ok(theirs.name)
 }

@@ -11,62 +11,18 @@ use meridian_proto::v1::{AgentMessage, LinkMessage};
 use meridian_proto::{ConnectError, Duplex};
 use tokio::sync::mpsc;
 
-use crate::chance::{below, mix};
 use crate::outbox::Outbox;
 
 pub(super) type Opened = Result<Duplex<AgentMessage, LinkMessage>, ConnectError>;
 
-/// The longest wait before the first attempt after a break, doubled with each that fails.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-
 /// The longest wait before any attempt.
-const MOST_WAIT: Duration = Duration::from_secs(30);
+pub(super) const MOST_WAIT: Duration = Duration::from_secs(30);
 
 /// A partition that lets an agent wait for longer than this, for a stream or to be taken in, is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So many heartbeats without an answer are a broken link.
 const MOST_UNANSWERED: u64 = 3;
-
-/// Waits between attempts: random between nothing and a bound that doubles, so that those who lost a partition at once do
-/// not come back at once.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    seed: u64,
-    failures: u32,
-    draws: u64,
-}
-
-impl Backoff {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed, failures: 0, draws: 0 }
-    }
-
-    pub(super) fn reset(&mut self) {
-        self.failures = 0;
-    }
-
-    /// Coming back soon is in vain.
-    pub(super) fn give_up_for_now(&mut self) {
-        self.failures = 16;
-    }
-
-    pub(super) fn next(&mut self) -> Duration {
-        let bound = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(MOST_WAIT);
-        self.failures = self.failures.saturating_add(1);
-        Duration::from_nanos(below(self.draw(), bound.as_nanos() as u64))
-    }
-
-    /// A part of a span of time.
-    pub(super) fn part_of(&mut self, span: Duration) -> Duration {
-        Duration::from_nanos(below(self.draw(), u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
-    }
-
-    fn draw(&mut self) -> u64 {
-        self.draws += 1;
-        mix(self.seed, self.draws)
-    }
-}
 
 /// The link as it stands.
 pub(super) enum Link {
@@ -168,30 +124,5 @@ impl Link {
             Self::Up(up) if up.stage == Stage::Registered => Some(up.heartbeat.next),
             Self::Up(up) => Some(up.until),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_random_below_a_bound_that_doubles_to_half_a_minute() {
-        let mut most = [Duration::ZERO; 12];
-        for seed in 0..500 {
-            let mut backoff = Backoff::new(seed);
-            for most in &mut most {
-                *most = backoff.next().max(*most);
-            }
-        }
-        for (attempt, most) in most.into_iter().enumerate() {
-            let bound = FIRST_WAIT.saturating_mul(1 << attempt).min(MOST_WAIT);
-            assert!(most <= bound && most > bound.mul_f64(0.95), "attempt {attempt}: {most:?} of {bound:?}");
-        }
-        let mut backoff = Backoff::new(1);
-        backoff.give_up_for_now();
-        (0..100).for_each(|_| assert!(backoff.next() <= MOST_WAIT));
-        backoff.reset();
-        assert!(backoff.next() <= FIRST_WAIT);
     }
 }

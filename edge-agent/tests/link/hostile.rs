@@ -120,9 +120,12 @@ async fn a_partition_that_says_the_wrong_thing_is_told_so() {
         ),
         (
             link_message::Message::Hello(Hello { required_features: vec!["x".into()], ..hello() }),
-            "feature \"x\"",
+            "not known here, want none of them or a newer build here: \"x\"",
         ),
-        (link_message::Message::Hello(Hello { cell: "south".into(), ..hello() }), "and not \"south\""),
+        (
+            link_message::Message::Hello(Hello { cell: "south".into(), ..hello() }),
+            "\"south\", want \"north\"",
+        ),
         (
             link_message::Message::Desired(Desired { host_epoch: 5, ..Desired::default() }),
             "Desired before Registered",

@@ -40,9 +40,7 @@
 //!
 //! Streams are opened again after waits with full jitter.
 
-mod backoff;
 mod core;
-mod hello;
 mod metrics;
 mod replica;
 mod service;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use meridian_environment::Clock;
+use meridian_proto::StreamMessage;
 use meridian_proto::v1;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::core::{Core, Violation};
 use crate::metrics::Metrics;
-use crate::session::{Hosts, Side, Tenants};
 
 /// Decisions between two looks at what comes in.
 const DECISIONS: usize = 64;
@@ -140,7 +140,7 @@ impl Service {
         self.core.close_stream(stream, self.clock.now());
         if let Some(out) = self.streams.get_mut(stream).and_then(Option::take) {
             // Where there is no room for it the stream ends without.
-            let _ = out.try_send(Tenants::goodbye(goodbye(reason)));
+            let _ = out.try_send(StreamMessage::goodbye(v1::Goodbye::later(reason)));
         }
     }
 
@@ -148,7 +148,7 @@ impl Service {
         tracing::warn!(feed, %violation, "a host partition is parted with");
         self.core.close_feed(feed);
         if let Some(out) = self.feeds.get_mut(feed).and_then(Option::take) {
-            let _ = out.try_send(Hosts::goodbye(goodbye(&violation.to_string())));
+            let _ = out.try_send(StreamMessage::goodbye(v1::Goodbye::later(violation.to_string())));
         }
     }
 
@@ -172,8 +172,4 @@ impl Service {
             }
         }
     }
-}
-
-fn goodbye(reason: &str) -> v1::Goodbye {
-    v1::Goodbye { reason: reason.to_owned(), is_final: false }
 }

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_environment::{Clock, Ids};
-use meridian_proto::{Connector, Duplex, v1};
+use meridian_proto::{Backoff, Connector, Duplex, OpenError, Said, StreamMessage, open, v1};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::backoff::Backoff;
-use crate::hello;
 use crate::service::Input;
 
-/// How long a peer may take to open a stream and to say hello.
-const OPENING: Duration = Duration::from_secs(10);
+/// The longest wait before a stream is opened again.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Messages from the service that wait for their stream.
 const CAPACITY: usize = 16;
@@ -34,24 +32,10 @@ pub(crate) struct Common {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
-/// A message of any service.
-pub(crate) enum Sorted<M> {
-    Hello(v1::Hello),
-    Goodbye(v1::Goodbye),
-    Other(M),
-}
-
 /// One side of a service: which messages go out and come in, and what the service is told of them.
 pub(crate) trait Side: Send {
-    type Out: Send + 'static;
-    type In: Send + 'static;
-
-    /// The message that carries a hello.
-    fn hello(hello: v1::Hello) -> Self::Out;
-    /// The message that carries a goodbye.
-    fn goodbye(goodbye: v1::Goodbye) -> Self::Out;
-    /// What kind of message came in.
-    fn sort(message: Self::In) -> Sorted<Self::In>;
+    type Out: StreamMessage;
+    type In: StreamMessage;
 
     /// How far this side has followed the other.
     fn position(&self) -> Option<v1::Position>;
@@ -74,10 +58,6 @@ enum End {
     Stopped,
 }
 
-fn last_words(reason: &str) -> v1::Goodbye {
-    v1::Goodbye { reason: reason.to_owned(), is_final: false }
-}
-
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error is the replica's end as well.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -85,16 +65,25 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// Keeps a stream open until the replica stops.
 pub(crate) async fn keep<S: Side>(mut side: S, connector: Connector<S::Out, S::In>, common: Common) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(LONGEST_WAIT);
     let mut stop = common.stop.clone();
     loop {
+        let mut hello = v1::Hello::new(&common.cell, &common.name, 0);
+        hello.positions.extend(side.position());
         let end = tokio::select! {
             () = stopped(&mut stop) => return,
-            opened = open::<S>(&connector, &common, side.position()) => match opened {
-                Err(end) => end,
+            opened = open(&connector, hello, None, &*common.clock) => match opened {
                 Ok((stream, hello)) => {
                     backoff.succeeded();
                     follow(&mut side, stream, hello, &common).await
+                }
+                Err(OpenError::Connect(error)) => {
+                    tracing::debug!(replica = common.name, %error, "a partition cannot be reached");
+                    End::Broken
+                }
+                Err(error) => {
+                    tracing::warn!(replica = common.name, %error, "no stream to a partition");
+                    if error.is_final() { End::Final } else { End::Broken }
                 }
             },
         };
@@ -103,46 +92,10 @@ pub(crate) async fn keep<S: Side>(mut side: S, connector: Connector<S::Out, S::I
             End::Final => backoff.refused(),
             End::Broken => {}
         }
-        let at = common.clock.now() + backoff.next(&common.ids);
+        let at = common.clock.now() + backoff.next(common.ids.seed());
         tokio::select! {
             () = stopped(&mut stop) => return,
             () = common.clock.wait_until(at) => {}
-        }
-    }
-}
-
-/// Opens a stream and exchanges hellos.
-async fn open<S: Side>(
-    connector: &Connector<S::Out, S::In>,
-    common: &Common,
-    position: Option<v1::Position>,
-) -> Result<(Duplex<S::Out, S::In>, v1::Hello), End> {
-    let opening = async {
-        let mut stream = connector.connect().await.map_err(|error| {
-            tracing::debug!(replica = common.name, %error, "a partition cannot be reached");
-            End::Broken
-        })?;
-        let hello = S::hello(hello::hello(&common.cell, &common.name, position));
-        stream.sender.send(hello).await.map_err(|_| End::Broken)?;
-        let refusal = match stream.receiver.recv().await.map(S::sort) {
-            None => return Err(End::Broken),
-            Some(Sorted::Hello(hello)) => match hello::check(&hello, &common.cell) {
-                Ok(()) => return Ok((stream, hello)),
-                Err(refusal) => refusal,
-            },
-            Some(Sorted::Goodbye(goodbye)) => return Err(parted(common, &goodbye)),
-            Some(Sorted::Other(_)) => last_words("the first message is no Hello, want one"),
-        };
-        tracing::warn!(replica = common.name, reason = refusal.reason, "a partition's opening is refused");
-        let _ = stream.sender.send(S::goodbye(refusal)).await;
-        Err(End::Final)
-    };
-    let late = common.clock.now() + OPENING;
-    tokio::select! {
-        opened = opening => opened,
-        () = common.clock.wait_until(late) => {
-            tracing::warn!(replica = common.name, "a partition did not say hello in time");
-            Err(End::Broken)
         }
     }
 }
@@ -174,7 +127,7 @@ async fn follow<S: Side>(
         let is_idle = pending.is_none();
         tokio::select! {
             () = stopped(&mut stop) => {
-                let _ = stream.sender.try_send(S::goodbye(last_words("the replica stops")));
+                let _ = stream.sender.try_send(S::Out::goodbye(v1::Goodbye::later("the replica stops")));
                 break (End::Stopped, false);
             }
             next = outgoing.recv(), if is_idle => match next {
@@ -193,14 +146,14 @@ async fn follow<S: Side>(
                 }
                 Err(_) => break (End::Broken, false),
             },
-            message = stream.receiver.recv() => match message.map(S::sort) {
+            message = stream.receiver.recv() => match message.map(S::In::said) {
                 None => break (End::Broken, false),
-                Some(Sorted::Goodbye(goodbye)) => break (parted(common, &goodbye), false),
-                Some(Sorted::Hello(_)) => {
-                    let _ = stream.sender.try_send(S::goodbye(last_words("a second Hello came, want one")));
+                Some(Said::Goodbye(goodbye)) => break (parted(common, &goodbye), false),
+                Some(Said::Hello(_)) => {
+                    let _ = stream.sender.try_send(S::Out::goodbye(v1::Goodbye::second_hello()));
                     break (End::Broken, true);
                 }
-                Some(Sorted::Other(message)) => {
+                Some(Said::Other(message)) => {
                     if let Some(input) = side.received(message)
                         && common.inputs.send(input).await.is_err()
                     {
@@ -225,23 +178,6 @@ pub(crate) struct Tenants {
 impl Side for Tenants {
     type Out = v1::ReplicaMessage;
     type In = v1::PartitionMessage;
-
-    fn hello(hello: v1::Hello) -> Self::Out {
-        v1::ReplicaMessage { message: Some(v1::replica_message::Message::Hello(hello)) }
-    }
-
-    fn goodbye(goodbye: v1::Goodbye) -> Self::Out {
-        v1::ReplicaMessage { message: Some(v1::replica_message::Message::Goodbye(goodbye)) }
-    }
-
-    fn sort(message: Self::In) -> Sorted<Self::In> {
-        use v1::partition_message::Message;
-        match message.message {
-            Some(Message::Hello(hello)) => Sorted::Hello(hello),
-            Some(Message::Goodbye(goodbye)) => Sorted::Goodbye(goodbye),
-            other => Sorted::Other(v1::PartitionMessage { message: other }),
-        }
-    }
 
     fn position(&self) -> Option<v1::Position> {
         None
@@ -279,23 +215,6 @@ impl Hosts {
 impl Side for Hosts {
     type Out = v1::HostFeedRequest;
     type In = v1::HostFeedResponse;
-
-    fn hello(hello: v1::Hello) -> Self::Out {
-        v1::HostFeedRequest { message: Some(v1::host_feed_request::Message::Hello(hello)) }
-    }
-
-    fn goodbye(goodbye: v1::Goodbye) -> Self::Out {
-        v1::HostFeedRequest { message: Some(v1::host_feed_request::Message::Goodbye(goodbye)) }
-    }
-
-    fn sort(message: Self::In) -> Sorted<Self::In> {
-        use v1::host_feed_response::Message;
-        match message.message {
-            Some(Message::Hello(hello)) => Sorted::Hello(hello),
-            Some(Message::Goodbye(goodbye)) => Sorted::Goodbye(goodbye),
-            other => Sorted::Other(v1::HostFeedResponse { message: other }),
-        }
-    }
 
     fn position(&self) -> Option<v1::Position> {
         self.is_complete.then(|| self.position.clone())

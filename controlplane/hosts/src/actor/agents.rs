@@ -8,13 +8,12 @@ use meridian_kubernetes::{host_from_node, pod_from_object};
 use meridian_ledger::host::InventoryPod;
 use meridian_ledger::{HostNumber, Uid};
 use meridian_proto::v1::{
-    self, AgentMessage, HeartbeatAnswer, Hello, Registered, agent_message, link_message,
+    self, AgentMessage, Goodbye, HeartbeatAnswer, Hello, Registered, agent_message, link_message,
 };
 use serde_json::Value;
 
 use super::{Actor, AgentPhase, Peer, Session};
 use crate::durable::Failed;
-use crate::greeting;
 use crate::host::HostState;
 use crate::input::SessionId;
 use crate::node::Health;
@@ -56,9 +55,9 @@ impl Actor {
                 self.answer_heartbeat(session, beat.number);
             }
             (_, Some(agent_message::Message::Goodbye(_))) => self.close(session),
-            (AgentPhase::New, _) => self.refuse(session, greeting::refusal("a stream opens with a Hello")),
+            (AgentPhase::New, _) => self.refuse(session, Goodbye::no_hello()),
             (AgentPhase::Greeted { .. }, Some(_)) => {
-                self.refuse(session, greeting::refusal("after the Hello comes the Registration"));
+                self.refuse(session, Goodbye::refusal("after the Hello comes the Registration"));
             }
             // Nothing else makes sense before Registered.
             _ => {}
@@ -66,7 +65,7 @@ impl Actor {
     }
 
     fn greet_agent(&mut self, session: SessionId, hello: Hello) {
-        if let Err(goodbye) = greeting::check(&hello, &self.cell) {
+        if let Err(goodbye) = hello.check(&self.cell) {
             return self.refuse(session, goodbye);
         }
         let mut positions = hello.positions.iter();
@@ -98,20 +97,20 @@ impl Actor {
     ) {
         let (given, host) = match read_node(name, node) {
             Ok(read) => read,
-            Err(reason) => return self.refuse(session, greeting::refusal(reason)),
+            Err(reason) => return self.refuse(session, Goodbye::refusal(reason)),
         };
         let is_arriving = self.arriving.contains(name);
         let known = self.by_name.get(name).and_then(|number| self.hosts.get_mut(number));
         let (mut record, mut is_changed) = match known {
             Some(known) if known.is_writing || known.is_leaving => {
-                return self.refuse(session, greeting::later("this host is being written: come again"));
+                return self.refuse(session, Goodbye::later("this host is being written: come again"));
             }
             Some(known) => {
                 known.is_writing = true;
                 (known.record.clone(), false)
             }
             None if is_arriving => {
-                return self.refuse(session, greeting::later("this host is being taken in: come again"));
+                return self.refuse(session, Goodbye::later("this host is being taken in: come again"));
             }
             None => {
                 let number = HostNumber(self.next_number);
@@ -164,10 +163,10 @@ impl Actor {
         };
         if let Err(error) = self.take_in(record, &entry) {
             let reason = format!("the host's description is refused: {error}");
-            return self.refuse(session, greeting::refusal(reason));
+            return self.refuse(session, Goodbye::refusal(reason));
         }
         if self.hosts.get(&number).is_some_and(|host| !host.has_node) {
-            return self.refuse(session, greeting::later("the Node was deleted: register again"));
+            return self.refuse(session, Goodbye::later("the Node was deleted: register again"));
         }
         let Some(Session { peer: Peer::Agent { phase, .. }, .. }) = self.sessions.get(&session) else {
             return;
@@ -232,7 +231,7 @@ impl Actor {
             self.started(&claim);
         }
         if let Some(former) = former.filter(|former| *former != session) {
-            self.refuse(former, greeting::later("this host has opened another stream"));
+            self.refuse(former, Goodbye::later("this host has opened another stream"));
         }
         self.set_phase(session, AgentPhase::Live { host: number });
         let heartbeat_milliseconds = HEARTBEAT_MILLISECONDS;
@@ -254,7 +253,7 @@ impl Actor {
         }
         match message.message {
             Some(agent_message::Message::Hello(_)) => {
-                self.refuse(session, greeting::refusal("there is one Hello in a stream"));
+                self.refuse(session, Goodbye::second_hello());
             }
             Some(agent_message::Message::Goodbye(goodbye)) => {
                 tracing::info!(host = %number, reason = %goodbye.reason, "an agent leaves");
@@ -301,7 +300,7 @@ impl Actor {
     fn inventory(&mut self, session: SessionId, number: HostNumber, inventory: v1::Inventory) {
         if inventory.pods.len() > MOST_PODS {
             let reason = format!("the inventory has {} pods, want at most {MOST_PODS}", inventory.pods.len());
-            return self.refuse(session, greeting::refusal(reason));
+            return self.refuse(session, Goodbye::refusal(reason));
         }
         if self.ledger.is_open() {
             return self.take_inventory(number, inventory.pods);

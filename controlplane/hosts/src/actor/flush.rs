@@ -2,12 +2,11 @@
 
 use meridian_ledger::HostNumber;
 use meridian_proto::v1::{
-    Answers, Audit, Relist, SpecsWanted, StatusReports, StatusesStored, host_feed_response,
+    Answers, Audit, Goodbye, Relist, SpecsWanted, StatusReports, StatusesStored, host_feed_response,
     host_partition_message, link_message,
 };
 
 use super::{Actor, Peer, Session, claim_message};
-use crate::greeting;
 use crate::input::SessionId;
 
 /// Items in one message to a tenant partition.
@@ -41,7 +40,7 @@ impl Actor {
             let is_overfull = host.desired.is_overfull();
             match session {
                 Some(session) if is_overfull => {
-                    self.refuse(session, greeting::later("too much is under way to this host: come again"));
+                    self.refuse(session, Goodbye::later("too much is under way to this host: come again"));
                 }
                 Some(session) => self.send_agent(session, link_message::Message::Desired(desired)),
                 None => {}

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use meridian_api::{Change, Entry, FollowError};
 use meridian_kubernetes::host_from_node;
 use meridian_ledger::HostNumber;
+use meridian_proto::v1::Goodbye;
 use meridian_store::Revision;
 use rustc_hash::FxHashSet;
 
 use super::Actor;
 use crate::durable::{Failed, Written};
-use crate::greeting;
 use crate::node::{self, Health};
 use crate::record::NodeRecord;
 
@@ -120,7 +120,7 @@ impl Actor {
         self.feed_host(number);
         match session {
             // It comes again, and its Node is made anew.
-            Some(session) => self.refuse(session, greeting::later("the Node was deleted: register again")),
+            Some(session) => self.refuse(session, Goodbye::later("the Node was deleted: register again")),
             None => self.declare_off(number),
         }
     }

@@ -1,12 +1,11 @@
 //! Scheduler replicas, which follow all hosts and what is given away on them.
 
 use meridian_proto::v1::{
-    DemandDefinition, Hello, HostFeedRequest, host_change, host_feed_request, host_feed_response,
+    DemandDefinition, Goodbye, Hello, HostFeedRequest, host_change, host_feed_request, host_feed_response,
 };
 
 use super::changes::fed_entry;
 use super::{Actor, Peer, Session};
-use crate::greeting;
 use crate::input::SessionId;
 
 impl Actor {
@@ -22,13 +21,13 @@ impl Actor {
             Some(host_feed_request::Message::Goodbye(_)) => self.close(session),
             None => {}
             Some(host_feed_request::Message::Hello(_)) => {
-                self.refuse(session, greeting::refusal("there is one Hello in a stream"));
+                self.refuse(session, Goodbye::second_hello());
             }
         }
     }
 
     fn greet_replica(&mut self, session: SessionId, hello: &Hello) {
-        if let Err(goodbye) = greeting::check(hello, &self.cell) {
+        if let Err(goodbye) = hello.check(&self.cell) {
             return self.refuse(session, goodbye);
         }
         self.send_replica(session, host_feed_response::Message::Hello(self.hello()));

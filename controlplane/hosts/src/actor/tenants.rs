@@ -6,7 +6,7 @@ use meridian_ledger::host::{Answer, Claim, Greeting, ListedPod, Listing};
 use meridian_ledger::tenant::Settlement;
 use meridian_ledger::{ClaimId, Uid};
 use meridian_proto::v1::{
-    self, ClaimState, Hello, Settlements, TenantPartitionMessage, host_partition_message,
+    self, ClaimState, Goodbye, Hello, Settlements, TenantPartitionMessage, host_partition_message,
     tenant_partition_message,
 };
 use serde::Deserialize;
@@ -14,7 +14,6 @@ use serde::Deserialize;
 use super::changes::USUAL_GRACE;
 use super::{Actor, Peer, Session, Spec, TenantState};
 use crate::durable::{Failed, Written};
-use crate::greeting;
 use crate::input::SessionId;
 
 /// The longest uid or name of a tenant.
@@ -29,13 +28,13 @@ impl Actor {
         let Some(partition) = partition.clone() else {
             return match message.message {
                 Some(tenant_partition_message::Message::Hello(hello)) => self.greet_tenant(session, &hello),
-                _ => self.refuse(session, greeting::refusal("a stream opens with a Hello")),
+                _ => self.refuse(session, Goodbye::no_hello()),
             };
         };
         let epoch = *epoch;
         match message.message {
             Some(tenant_partition_message::Message::Hello(_)) => {
-                self.refuse(session, greeting::refusal("there is one Hello in a stream"));
+                self.refuse(session, Goodbye::second_hello());
             }
             Some(tenant_partition_message::Message::Goodbye(goodbye)) => {
                 tracing::info!(%partition, reason = %goodbye.reason, "a tenant partition leaves");
@@ -68,7 +67,7 @@ impl Actor {
     }
 
     fn greet_tenant(&mut self, session: SessionId, hello: &Hello) {
-        if let Err(goodbye) = greeting::check(hello, &self.cell) {
+        if let Err(goodbye) = hello.check(&self.cell) {
             return self.refuse(session, goodbye);
         }
         let name: Arc<str> = Arc::from(hello.name.as_str());
@@ -78,12 +77,12 @@ impl Actor {
                 "epoch {} is over, {} has been seen: this process is deposed",
                 hello.epoch, known.epoch
             );
-            return self.refuse(session, greeting::refusal(reason));
+            return self.refuse(session, Goodbye::refusal(reason));
         }
         let former = known.session.replace(session);
         known.epoch = hello.epoch;
         if let Some(former) = former {
-            self.refuse(former, greeting::later("this tenant partition has opened another stream"));
+            self.refuse(former, Goodbye::later("this tenant partition has opened another stream"));
         }
         if let Some(Session { peer: Peer::Tenant { partition, epoch, .. }, .. }) =
             self.sessions.get_mut(&session)
@@ -115,7 +114,7 @@ impl Actor {
             let session = tenant.session;
             self.failed("adopting a tenant partition", &failed);
             if let Some(session) = session {
-                self.refuse(session, greeting::later("this partition could not be made known: come again"));
+                self.refuse(session, Goodbye::later("this partition could not be made known: come again"));
             }
             return;
         }
@@ -161,7 +160,7 @@ impl Actor {
         let Some(id) = own_claim(partition, claim.id.as_ref()).filter(|id| id.epoch == epoch) else {
             return self.refuse(
                 session,
-                greeting::refusal("a claim that is not of this stream's partition and epoch"),
+                Goodbye::refusal("a claim that is not of this stream's partition and epoch"),
             );
         };
         if claim.uid.is_empty() || claim.uid.len() > MOST_NAME || claim.tenant.len() > MOST_NAME {

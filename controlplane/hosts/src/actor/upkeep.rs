@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use meridian_ledger::ClaimId;
 use meridian_ledger::host::EntryState;
+use meridian_proto::v1::Goodbye;
 
 use super::{Actor, AgentPhase, Peer, Session};
-use crate::greeting;
 use crate::input::SessionId;
 use crate::node::Health;
 
@@ -87,7 +87,7 @@ impl Actor {
             if let Some(session) = session {
                 self.refuse(
                     session,
-                    greeting::later("nothing has been heard of this host for too long: come again"),
+                    Goodbye::later("nothing has been heard of this host for too long: come again"),
                 );
             }
         }
@@ -130,7 +130,7 @@ impl Actor {
         let silent: Vec<SessionId> =
             self.sessions.iter().filter(|(_, open)| is_silent(open)).map(|(session, _)| *session).collect();
         for session in silent {
-            self.refuse(session, greeting::later("nothing was said for too long"));
+            self.refuse(session, Goodbye::later("nothing was said for too long"));
         }
     }
 

@@ -280,7 +280,7 @@ impl Actor {
         let now = self.now();
         self.fill_sessions();
         self.fill_ledgers();
-        let goodbye = Goodbye { reason: reason.to_owned(), is_final: false };
+        let goodbye = Goodbye::later(reason);
         for (_, mut session) in self.sessions.drain() {
             session.outlet.send(message(partition_message::Message::Goodbye(goodbye.clone())), now);
         }

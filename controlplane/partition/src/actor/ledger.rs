@@ -166,7 +166,7 @@ impl Actor {
         );
         tracing::warn!(reason, "host partition is deposed");
         if let Some(mut link) = at.link.take() {
-            let goodbye = Goodbye { reason, is_final: true };
+            let goodbye = Goodbye::refusal(reason);
             link.outlet.send(message(tenant_partition_message::Message::Goodbye(goodbye)), now);
         }
         self.metrics.streams_ended.with_label_values(&["deposed"]).inc();

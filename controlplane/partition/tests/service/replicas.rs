@@ -156,13 +156,13 @@ async fn a_stream_that_does_not_open_as_it_should_is_refused_by_name() {
 
     let mut replica = world.silent_replica().await;
     replica.say(replica_message::Message::Decisions(Default::default())).await;
-    assert!(goodbye(replica.next().await).reason.contains("hello"));
+    assert!(goodbye(replica.next().await).reason.contains("no Hello"));
     assert!(replica.next().await.is_none());
 
     // One that says nothing is not waited for for ever.
     let mut replica = world.silent_replica().await;
     let ended = passing(&world.clock, replica.next()).await;
-    assert!(goodbye(ended).reason.contains("hello"));
+    assert!(goodbye(ended).reason.contains("no Hello"));
     assert_eq!(world.figure("meridian_partition_live_replicas", None), 0.0);
     world.shutdown().await;
 }

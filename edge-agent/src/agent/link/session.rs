@@ -10,11 +10,9 @@ use tracing::{debug, warn};
 
 use super::super::{Agent, Known};
 use super::{Heartbeat, Link, MOST_UNANSWERED, Opened, PATIENCE, Stage, Up};
+use crate::chance::below;
 use crate::duty::{Desired, Order, PodState, PodUid, Refusal, Step};
 use crate::state::{LocalState, StateError};
-
-/// The one version of the protocol spoken here.
-const VERSION: u32 = 1;
 
 /// So many messages are taken in together, so that what they ask for is committed together.
 const MOST_AT_ONCE: usize = 64;
@@ -84,13 +82,8 @@ impl Agent {
             number: position.number,
         });
         let hello = Hello {
-            lowest_version: VERSION,
-            highest_version: VERSION,
-            cell: self.options.cell.clone(),
-            name: self.options.name.clone(),
-            epoch: host.incarnation,
             positions: positions.into_iter().collect(),
-            ..Hello::default()
+            ..Hello::new(&self.options.cell, &self.options.name, host.incarnation)
         };
         self.link = Link::Up(Box::new(Up {
             sender: duplex.sender,
@@ -143,7 +136,7 @@ impl Agent {
                         reason = goodbye.reason,
                         "the host partition refuses this host"
                     );
-                    self.backoff.give_up_for_now();
+                    self.backoff.refused();
                 }
                 Err(Ending::Said(goodbye.reason))
             }
@@ -187,22 +180,10 @@ impl Agent {
     }
 
     fn greeted(&mut self, hello: &Hello) -> Result<(), Ending> {
-        let (lowest, highest) = (hello.lowest_version, hello.highest_version);
-        if lowest > VERSION || highest < VERSION {
-            return Err(Ending::Refused(format!(
-                "versions {lowest} to {highest} are spoken there, and version {VERSION} here"
-            )));
-        }
-        if let Some(feature) = hello.required_features.first() {
-            return Err(Ending::Refused(format!("feature {feature:?} is required there and not known here")));
-        }
-        if hello.cell != self.options.cell {
-            let (wanted, given) = (&self.options.cell, &hello.cell);
-            return Err(Ending::Refused(format!("this host belongs to cell {wanted:?}, and not {given:?}")));
-        }
+        hello.check(&self.options.cell)?;
         let Link::Up(up) = &mut self.link else { return Ok(()) };
         if up.stage != Stage::Greeting {
-            return Err(Ending::Refused("a second Hello on one link, want one".to_owned()));
+            return Err(Goodbye::second_hello().into());
         }
         self.duty.greeted(&hello.name, hello.epoch)?;
         up.stage = Stage::Registering;
@@ -212,7 +193,8 @@ impl Agent {
     }
 
     fn taken_in(&mut self, heartbeat: Duration) {
-        self.backoff.reset();
+        self.backoff.succeeded();
+        let chance = self.draw();
         let Link::Up(up) = &mut self.link else { return };
         if up.stage != Stage::Registered {
             up.stage = Stage::Registered;
@@ -220,7 +202,8 @@ impl Agent {
         }
         let interval = heartbeat.clamp(HEARTBEATS.0, HEARTBEATS.1);
         // Hosts that came at once do not beat at once.
-        let next = self.options.clock.now() + self.backoff.part_of(interval);
+        let part = below(chance, u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX));
+        let next = self.options.clock.now() + Duration::from_nanos(part);
         up.heartbeat = Heartbeat { interval, next, ..Heartbeat::default() };
     }
 
@@ -321,7 +304,7 @@ impl Agent {
 
     /// Ends the link with a word, if one can be said. What is returned sees to it that it arrives.
     pub(in super::super) fn say_goodbye(&mut self, reason: &str) -> impl Future<Output = ()> + Send + use<> {
-        let goodbye = Goodbye { reason: reason.to_owned(), is_final: false };
+        let goodbye = Goodbye::later(reason);
         let until = self.options.clock.now() + FAREWELL;
         let clock = self.options.clock.clone();
         let link = std::mem::replace(&mut self.link, Link::Offline { retry: None });
@@ -357,7 +340,8 @@ impl Agent {
     /// The link is gone, and is to be made again.
     pub(in super::super) fn lost(&mut self, reason: &str) {
         self.unlink();
-        let wait = self.backoff.next();
+        let chance = self.draw();
+        let wait = self.backoff.next(chance);
         debug!(host = self.options.name, reason, ?wait, "no link to the host partition");
         self.link = Link::offline(self.options.clock.now() + wait);
     }
@@ -376,6 +360,12 @@ enum Ending {
     Said(String),
     /// It said what cannot be followed.
     Refused(String),
+}
+
+impl From<Goodbye> for Ending {
+    fn from(refusal: Goodbye) -> Self {
+        Self::Refused(refusal.reason)
+    }
 }
 
 impl From<Refusal> for Ending {
