@@ -16,6 +16,8 @@
 //! in one transaction with the pod, by the rules that keep a host from being given away twice:
 //! [`Registry::append_bindings`], [`Registry::append_fence`], [`Registry::pod_stopped`], and deletes.
 //!
+//! What people should know of an object is told as an event: a [`Recorder`] writes it in the background.
+//!
 //! [`serve`] puts all of it behind HTTP.
 
 mod binding;
@@ -30,6 +32,7 @@ mod list;
 mod metrics;
 mod object;
 mod options;
+mod recorder;
 mod registry;
 mod watch;
 
@@ -46,10 +49,12 @@ pub use self::http::{
     ExplainRequest, ReadinessCheck, ServeError, ServeLimits, ServeOptions, TlsError, kubeconfig, serve, tls,
 };
 pub use self::list::List;
+pub use self::object::seconds;
 pub use self::options::{
     CreateOptions, DeleteOptions, ListOptions, Patch, PatchKind, PatchOptions, Preconditions,
     PropagationPolicy, Sub, UpdateOptions, WatchOptions,
 };
+pub use self::recorder::{Event, EventSubject, Recorder, RecorderOptions, shortened};
 pub use self::registry::{
     Deleted, OpenError, Registry, RegistryLimits, RegistryOptions, Updated, WatchStream,
 };

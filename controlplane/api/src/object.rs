@@ -13,7 +13,8 @@ pub(crate) const ORPHAN: &str = "orphan";
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 
 /// A time as objects carry it, in whole seconds.
-pub(crate) fn seconds(time: Timestamp) -> String {
+#[must_use]
+pub fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use meridian_api::{Failure, Registry};
+use meridian_api::{Failure, RecorderOptions, Registry};
 use meridian_environment::{Clock, Ids};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -121,7 +121,13 @@ impl Controllers {
     pub fn start(options: ControllersOptions) -> Result<Self, prometheus::Error> {
         let ControllersOptions { registry, clock, ids, metrics } = options;
         let metrics = Metrics::new(&metrics)?;
-        let recorder = Recorder::new(registry.clone(), clock.clone(), ids);
+        let recorder = Recorder::new(RecorderOptions {
+            registry: registry.clone(),
+            clock: clock.clone(),
+            ids,
+            instance: None,
+            counts: metrics.events.clone(),
+        });
         let world = Arc::new(World::new(registry, clock, recorder, metrics));
         let follower = tokio::spawn({
             let world = world.clone();
@@ -140,6 +146,7 @@ impl Controllers {
     pub async fn shutdown(mut self) {
         self.world.close();
         while self.workers.join_next().await.is_some() {}
+        self.world.recorder.finish().await;
         self.follower.abort();
         // Aborted on purpose.
         let _ = self.follower.await;

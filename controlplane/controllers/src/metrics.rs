@@ -7,6 +7,8 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 pub(crate) struct Metrics {
     pub(crate) passes: IntCounterVec,
     pub(crate) waiting: IntGaugeVec,
+    /// Events by what became of them.
+    pub(crate) events: IntCounterVec,
 }
 
 impl Metrics {
@@ -19,8 +21,13 @@ impl Metrics {
             Opts::new("meridian_controller_keys_waiting", "Keys that wait for a controller"),
             &["controller"],
         )?;
+        let events = IntCounterVec::new(
+            Opts::new("meridian_controller_events_total", "Events that controllers recorded, by outcome"),
+            &["outcome"],
+        )?;
         registry.register(Box::new(passes.clone()))?;
         registry.register(Box::new(waiting.clone()))?;
-        Ok(Self { passes, waiting })
+        registry.register(Box::new(events.clone()))?;
+        Ok(Self { passes, waiting, events })
     }
 }

@@ -49,11 +49,6 @@ pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> 
     conditions.iter().find(|condition| condition["type"] == kind)
 }
 
-/// A time as Kubernetes writes it, in whole seconds.
-pub(crate) fn seconds(at: Timestamp) -> String {
-    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
-}
-
 /// The map at a key of an object, made when it is not there.
 pub(crate) fn map_at<'a>(object: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
     let entry = object.as_object_mut()?.entry(key).or_insert(Value::Null);

@@ -132,7 +132,7 @@ async fn delete(world: &World, caller: &Caller, subject: &Subject, pods: &[(Stri
         .map(|(name, uid)| async move {
             let preconditions = Preconditions { uid: Some(uid), ..Preconditions::default() };
             let options = DeleteOptions { preconditions, ..DeleteOptions::default() };
-            let result = world.registry.delete(caller, kind, &subject.namespace, &name, &options).await;
+            let result = world.registry.delete(caller, kind, subject.namespace(), &name, &options).await;
             (name, result)
         })
         .buffer_unordered(MOST_AT_ONCE)

@@ -224,6 +224,6 @@ impl Durable {
     }
 
     fn now(&self) -> String {
-        self.clock.date().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        meridian_api::seconds(self.clock.date())
     }
 }

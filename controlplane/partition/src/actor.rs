@@ -14,8 +14,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_api::{BindOrder, BindResult, Caller, Change, Entry, ExplainRequest, Failure, Fenced, Registry};
-use meridian_environment::Clock;
+use meridian_api::{
+    BindOrder, BindResult, Caller, Change, Entry, ExplainRequest, Failure, Fenced, RecorderOptions, Registry,
+};
+use meridian_environment::{Clock, Ids};
 use meridian_ledger::ClaimId;
 use meridian_ledger::tenant::Claims;
 use meridian_proto::v1::{PartitionMessage, TenantPartitionMessage, host_partition_message, replica_message};
@@ -85,8 +87,6 @@ enum Done {
     Reported(Vec<(Arc<str>, Report, crate::statuses::Stored)>),
     /// Conditions have been written, or cannot be.
     Told(Vec<Arc<str>>),
-    /// Events have been written, and could not be.
-    Events(u64, u64),
     /// A pod that somebody asked about has been looked for in the store.
     Found(Asked, Option<Arc<Entry>>),
 }
@@ -120,6 +120,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) schedulers: Vec<String>,
     pub(crate) ledgers: Vec<Arc<str>>,
+    pub(crate) ids: Arc<Ids>,
     pub(crate) inputs: mpsc::Receiver<Input>,
     pub(crate) binder: mpsc::Receiver<BindOrder>,
     pub(crate) explainer: mpsc::Receiver<ExplainRequest>,
@@ -165,9 +166,17 @@ pub(crate) struct Actor {
 
 impl Actor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { identity, registry, metrics, schedulers, ledgers, inputs, binder, explainer } = parts;
+        let Parts { identity, registry, metrics, schedulers, ledgers, ids, inputs, binder, explainer } =
+            parts;
         let claims = Claims::new(identity.name.clone(), identity.epoch);
         let ledgers = ledgers.into_iter().map(|name| Ledger::new(name, &registry)).collect();
+        let events = Events::new(RecorderOptions {
+            registry: registry.clone(),
+            clock: identity.clock.clone(),
+            ids,
+            instance: Some(identity.name.clone()),
+            counts: metrics.events.clone(),
+        });
         Self {
             identity,
             registry,
@@ -192,7 +201,7 @@ impl Actor {
             last_again: 0,
             statuses: Writes::new(STATUSES_UNDER_WAY, STATUSES_WAITING),
             conditions: Writes::new(CONDITIONS_UNDER_WAY, CONDITIONS_WAITING),
-            events: Events::default(),
+            events,
             explaining: Explaining::default(),
             work: JoinSet::new(),
         }
@@ -249,6 +258,7 @@ impl Actor {
         while let Some(done) = self.work.join_next().await {
             self.done(done);
         }
+        self.events.finish().await;
         self.say_goodbye("the partition is shutting down");
     }
 
@@ -277,11 +287,6 @@ impl Actor {
             Ok(Done::Fenced { ledger, link, epoch, result }) => self.fenced(ledger, link, epoch, result),
             Ok(Done::Reported(reports)) => self.reported(reports),
             Ok(Done::Told(pods)) => pods.iter().for_each(|pod| self.conditions.done(pod)),
-            Ok(Done::Events(written, lost)) => {
-                self.events.written();
-                self.metrics.events.with_label_values(&["written"]).inc_by(written);
-                self.metrics.events.with_label_values(&["failed"]).inc_by(lost);
-            }
             Ok(Done::Found(Asked::Order(order), entry)) => self.bind_found(order, entry),
             Ok(Done::Found(Asked::Question(question), entry)) => self.explain_found(question, entry),
             // Whatever it was about stays as it is: a claim in Writing keeps its room, a status is reported again.
@@ -338,7 +343,6 @@ impl Actor {
         self.submit_appends();
         self.submit_statuses();
         self.submit_conditions();
-        self.submit_events();
         self.forget_classes();
         self.fill_sessions();
         self.fill_ledgers();

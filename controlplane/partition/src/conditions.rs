@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use meridian_api::{Caller, Registry, Sub};
+use meridian_api::{Caller, Registry, Sub, seconds};
 use serde_json::{Value, json};
 
-use crate::events::{About, stamp};
+use crate::events::About;
 use crate::merge::{object_at, set_condition};
 
 /// Something to say in a pod's status.
@@ -69,7 +69,7 @@ fn apply(pod: &mut Value, said: &Said) -> bool {
         "status": "False",
         "reason": said.reason,
         "message": said.message,
-        "lastTransitionTime": stamp(said.at),
+        "lastTransitionTime": seconds(said.at),
     });
     set_condition(status, &condition)
 }

@@ -66,7 +66,7 @@ impl Metrics {
             )?,
             events: counters(
                 "meridian_partition_events_total",
-                "Events written or dropped under load.",
+                "Events by outcome: written, failed, dropped under load, limited for saying too much of one pod.",
                 "outcome",
             )?,
             stale_decisions,

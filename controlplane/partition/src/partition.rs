@@ -110,6 +110,7 @@ impl Partition {
             metrics,
             schedulers,
             ledgers: names.clone(),
+            ids: ids.clone(),
             inputs,
             binder: options.binder,
             explainer: options.explainer,

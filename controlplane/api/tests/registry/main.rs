@@ -7,6 +7,7 @@ mod ledger;
 mod lists;
 mod objects;
 mod pods;
+mod recorder;
 mod region;
 mod tenants;
 mod upkeep;

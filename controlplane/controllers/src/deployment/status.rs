@@ -101,7 +101,7 @@ impl Conditions {
     /// Sets a condition. `refresh`: also its time of update where status and reason are the same as before.
     fn set(&mut self, kind: &str, holds: bool, reason: &str, message: &str, refresh: bool) {
         let status = if holds { "True" } else { "False" };
-        let now = object::seconds(self.now);
+        let now = meridian_api::seconds(self.now);
         let before = self.get(kind);
         let same = before.is_some_and(|before| before["status"] == status && before["reason"] == reason);
         if same && !refresh {

@@ -99,7 +99,7 @@ pub(crate) fn status<P: Borrow<Pod>>(
             "status": "True",
             "reason": "FailedCreate",
             "message": message,
-            "lastTransitionTime": since.unwrap_or_else(|| object::seconds(now)),
+            "lastTransitionTime": since.unwrap_or_else(|| meridian_api::seconds(now)),
         }));
     }
     if !conditions.is_empty() {

@@ -80,10 +80,7 @@ impl Actor {
         }
         self.metrics.claims.with_label_values(&["bound"]).inc();
         self.metrics.bind_seconds.observe(self.now().saturating_sub(seen).as_secs_f64());
-        let at = self.identity.clock.date();
-        if !self.events.scheduled(about, profile, &host, at) {
-            self.metrics.events.with_label_values(&["dropped"]).inc();
-        }
+        self.events.scheduled(about, profile, &host);
     }
 
     /// An append was refused: its claim is void for ever.

@@ -359,6 +359,7 @@ mod tests {
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
             schedulers: vec!["default-scheduler".to_owned()],
             ledgers: Vec::new(),
+            ids: Arc::new(Ids::seeded(2)),
             inputs,
             binder,
             explainer,

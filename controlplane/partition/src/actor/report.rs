@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
+use meridian_api::shortened;
 use meridian_proto::v1::{StatusReport, StatusReports, StoredStatus};
 use meridian_store::Tenant;
 
 use super::claim::Refusal;
 use super::{Actor, Done};
 use crate::conditions::{self, Said};
-use crate::events::{self, About};
+use crate::events::About;
 use crate::statuses::{self, Report, Stored};
 
 /// Statuses written by one task.
 const REPORTS_A_TASK: usize = 64;
-
-/// The longest message that an event or a condition carries, as Kubernetes limits events.
-const MAX_MESSAGE: usize = 1024;
 
 impl Actor {
     pub(super) fn reports(&mut self, ledger: usize, reports: StatusReports) {
@@ -99,8 +97,8 @@ impl Actor {
             self.conditions.push(&about.uid, said, |_, newer| newer);
         }
         // A gate is there on purpose.
-        if reason != "SchedulingGated" && !self.events.failed_scheduling(about, component, message, at) {
-            self.metrics.events.with_label_values(&["dropped"]).inc();
+        if reason != "SchedulingGated" {
+            self.events.failed_scheduling(about, component, message);
         }
     }
 
@@ -131,36 +129,5 @@ impl Actor {
             let registry = self.registry.clone();
             self.work.spawn(async move { Done::Told(conditions::write(registry, batch).await) });
         }
-    }
-
-    pub(super) fn submit_events(&mut self) {
-        while let Some(batch) = self.events.next_batch() {
-            let (registry, instance) = (self.registry.clone(), self.identity.name.clone());
-            self.work.spawn(async move {
-                let (written, lost) = events::write(registry, instance, batch).await;
-                Done::Events(written, lost)
-            });
-        }
-    }
-}
-
-fn shortened(message: &str) -> &str {
-    let mut end = message.len().min(MAX_MESSAGE);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    &message[..end]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_messages_are_cut_between_characters() {
-        assert_eq!(shortened("short"), "short");
-        let long = "ä".repeat(600);
-        assert_eq!(shortened(&long).len(), MAX_MESSAGE);
-        assert_eq!(shortened(&format!("x{long}")).len(), MAX_MESSAGE - 1);
     }
 }
