@@ -195,6 +195,12 @@ impl Registry {
         Follow::new(self.home(home).clone())
     }
 
+    /// Returns when a partition's store can never be written to again by this process, since another has taken it over or
+    /// it was closed; within seconds, also while nothing is written.
+    pub async fn deposed(&self, home: Home) -> meridian_store::Error {
+        self.home(home).store().deposed().await
+    }
+
     fn spawn(&self, task: JoinHandle<()>) {
         self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }

@@ -14,6 +14,7 @@ mod tenants;
 mod upkeep;
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,6 +174,8 @@ impl Actor {
     /// Runs until it is told to end or has been deposed.
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         let mut batch = Vec::with_capacity(AT_ONCE);
+        let durable = self.durable.clone();
+        let mut deposed = pin!(durable.deposed());
         while !self.is_over {
             let clock = Arc::clone(&self.clock);
             tokio::select! {
@@ -182,6 +185,10 @@ impl Actor {
                     }
                 }
                 changes = self.follow.next() => self.nodes_changed(changes),
+                failed = &mut deposed => {
+                    self.failed("keeping the partition", &failed);
+                    self.is_over = true;
+                }
                 () = clock.wait_until(self.next_tick) => self.tick(),
             }
             for input in batch.drain(..) {

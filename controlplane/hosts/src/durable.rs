@@ -214,6 +214,11 @@ impl Durable {
         self.put(&record::host_key(&record.name), value).await
     }
 
+    /// Returns when this process can never write again; within seconds, also while it writes nothing.
+    pub(crate) async fn deposed(&self) -> Failed {
+        self.store.deposed().await.into()
+    }
+
     async fn put(&self, key: &Key, value: Vec<u8>) -> Result<Written, Failed> {
         self.txn(Op::put(key, value)).await
     }

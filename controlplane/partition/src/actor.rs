@@ -11,6 +11,7 @@ mod ledger;
 mod report;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use meridian_environment::{Clock, Ids};
 use meridian_ledger::ClaimId;
 use meridian_ledger::tenant::Claims;
 use meridian_proto::v1::{PartitionMessage, TenantPartitionMessage, host_partition_message, replica_message};
+use meridian_schema::Home;
 use meridian_store::Tenant;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{mpsc, oneshot};
@@ -207,14 +209,20 @@ impl Actor {
         }
     }
 
-    /// Runs until told to stop, or until nobody is left to tell it anything. What is being written then is finished.
+    /// Runs until told to stop, until nobody is left to tell it anything, or until another process has taken the partition
+    /// over. What is being written then is finished.
     pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
-        let clock = self.identity.clock.clone();
+        let (clock, registry) = (self.identity.clock.clone(), self.registry.clone());
+        let mut deposed = pin!(registry.deposed(Home::Tenants));
         loop {
             let wake = self.next_wake();
             tokio::select! {
                 biased;
                 _ = &mut stop => break,
+                error = &mut deposed => {
+                    tracing::error!(%error, "this tenant partition has been taken over or closed: ending");
+                    break;
+                }
                 Some(done) = self.work.join_next() => self.done(done),
                 input = self.inputs.recv() => match input {
                     Some(input) => self.input(input),

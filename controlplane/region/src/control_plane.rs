@@ -82,7 +82,7 @@ pub enum ControlPlaneError {
     #[error("the host partition ended: another process has taken it over, or its store failed")]
     HostsEnded,
     /// The tenant partition ended.
-    #[error("the tenant partition ended before it was told to")]
+    #[error("the tenant partition ended: another process has taken it over, or its store was closed")]
     PartitionEnded,
 }
 
@@ -242,6 +242,12 @@ impl ControlPlane {
     #[cfg(test)]
     pub(crate) async fn take_hosts_over(&self) -> meridian_store::Store {
         self.stores.hosts.take_over().await.expect("the store is open")
+    }
+
+    /// As another process does.
+    #[cfg(test)]
+    pub(crate) async fn take_tenants_over(&self) -> meridian_store::Store {
+        self.stores.tenants.take_over().await.expect("the store is open")
     }
 
     /// Ends everything in order: no new requests, then those who write, then the stores.

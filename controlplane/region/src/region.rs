@@ -211,21 +211,18 @@ async fn watch_progress(
 mod tests {
     use std::net::Ipv4Addr;
 
-    use meridian_edge_agent::HostFault;
     use meridian_environment::{Ids, MonotonicClock};
     use tokio::net::TcpListener;
 
     use super::*;
     use crate::Storage;
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_process_whose_hosts_another_has_taken_over_ends() {
-        let dir = tempfile::tempdir().unwrap();
+    async fn region(dir: &std::path::Path) -> Region {
         let region = Region::start(RegionOptions {
             control_plane: ControlPlaneOptions {
                 cell: "region".to_owned(),
                 schedulers: vec!["default-scheduler".to_owned()],
-                storage: Storage::embedded(dir.path()),
+                storage: Storage::embedded(dir),
                 listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
                 tls: None,
                 clock: Arc::new(MonotonicClock::new()),
@@ -236,17 +233,32 @@ mod tests {
             hosts: 1,
             delays: Delays::ZERO,
             seed: 1,
-            agents: dir.path().join("agents.redb"),
+            agents: dir.join("agents.redb"),
             profile: Profile::meridian(),
         });
-        let mut region = Box::pin(region).await.unwrap();
+        let region = Box::pin(region).await.unwrap();
         region.progress().wait_for(|progress| progress.is_ready).await.unwrap();
+        region
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_process_whose_hosts_another_has_taken_over_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut region = region(dir.path()).await;
         let _next = region.control_plane.take_hosts_over().await;
-        // The next write finds out.
-        let host = region.hosts.names().next().unwrap();
-        region.hosts.fail(&host, HostFault::Wipe).unwrap();
+        // Nothing is written.
         let ended = region.ended().await;
         assert!(matches!(ended, Err(ControlPlaneError::HostsEnded)), "{ended:?}");
+        region.shutdown().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_process_whose_tenants_alone_another_has_taken_over_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut region = region(dir.path()).await;
+        let _next = region.control_plane.take_tenants_over().await;
+        let ended = region.ended().await;
+        assert!(matches!(ended, Err(ControlPlaneError::PartitionEnded)), "{ended:?}");
         region.shutdown().await;
     }
 }

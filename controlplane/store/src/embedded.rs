@@ -205,6 +205,15 @@ impl Embedded {
         self.epoch
     }
 
+    /// Refuses when another writer has taken over, without a write.
+    pub(crate) fn check_epoch(&self) -> Result<(), Error> {
+        if self.requests.is_closed() {
+            return Err(Error::Closed);
+        }
+        let current = read(&self.shared.state).epoch();
+        if current == self.epoch { Ok(()) } else { Err(Error::Fenced { epoch: self.epoch, current }) }
+    }
+
     pub(crate) async fn txn(&self, txn: Txn) -> Result<TxnResult, Error> {
         let size = self.limits.check(&txn)?;
         match self.ask(Some(self.epoch), Action::Txn(txn), size).await? {

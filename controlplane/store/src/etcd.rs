@@ -134,7 +134,8 @@ impl Etcd {
     }
 
     /// Refuses when another writer has taken over, where no transaction can say so.
-    async fn check_epoch(&self) -> Result<(), Error> {
+    pub(crate) async fn check_epoch(&self) -> Result<(), Error> {
+        self.check_open()?;
         let key = self.shared.layout.epoch();
         let found = self.shared.kv.clone().get(key, None).await.map_err(failed("reading the epoch"))?;
         self.check_epoch_in(found.kvs())
@@ -215,7 +216,6 @@ impl Etcd {
     }
 
     pub(crate) async fn compact(&self, at: Revision) -> Result<(), Error> {
-        self.check_open()?;
         self.check_epoch().await?;
         match self.shared.kv.clone().compact(at.0 as i64, None).await {
             Ok(_) => Ok(()),

@@ -13,6 +13,9 @@ use crate::watch::{Source, Watch, WatchRequest};
 use crate::{Counters, Epoch, Error, LeaseId, Revision, Tenant, TenantRevision};
 use meridian_environment::Clock;
 
+/// Time between two looks at whose epoch counts, by one who writes nothing.
+const EPOCH_CHECK: Duration = Duration::from_secs(2);
+
 /// A handle to one partition's open store, writing under one epoch. Cheap to clone.
 ///
 /// The store is let go when the last handle is dropped; [`Store::close`] says when that is done.
@@ -104,6 +107,21 @@ impl Store {
             Engine::Etcd(engine) => Engine::Etcd(engine.take_over().await?),
         };
         Self::start(engine, self.clock.clone()).await
+    }
+
+    /// Returns when this handle can never write again, within seconds, also while nothing is written: the answer is
+    /// [`Error::Fenced`] where another writer has taken the partition over, or [`Error::Closed`]. A store that cannot be
+    /// asked may come back, and is asked again.
+    pub async fn deposed(&self) -> Error {
+        loop {
+            let checked = on!(&self.engine, check_epoch());
+            match checked {
+                Err(error @ (Error::Fenced { .. } | Error::Closed)) => return error,
+                Err(error) => tracing::debug!(%error, "the writer's epoch could not be read"),
+                Ok(()) => {}
+            }
+            self.clock.wait_until(self.clock.now().saturating_add(EPOCH_CHECK)).await;
+        }
     }
 
     /// The epoch this handle writes under.

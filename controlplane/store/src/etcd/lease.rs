@@ -55,7 +55,6 @@ impl Etcd {
 
     /// Ends a lease: its keys, the record and the notes of what went with it go in one transaction of its tenant.
     pub(crate) async fn revoke(&self, id: LeaseId) -> Result<(), Error> {
-        self.check_open()?;
         self.check_epoch().await?;
         let layout = &self.shared.layout;
         let mut kv = self.shared.kv.clone();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meridian_store::{Epoch, Error, Key, KeyRange, Op, RangeRequest, Txn, WatchRequest};
+use meridian_store::{Epoch, Error, Key, KeyRange, Op, RangeRequest, Store, Txn, WatchRequest};
 
 use crate::backend::{Backend, all, dump, key, pairs, put, tenant};
 
@@ -47,6 +47,29 @@ pub(crate) async fn a_deposed_writer_appends_nothing(backend: Backend) {
         assert_eq!(dump(&newest, RangeRequest::new(range)).await.len(), acknowledged);
     }
     assert_eq!(newest.range(&RangeRequest::new(all())).await.unwrap().kvs, after_take_over);
+}
+
+pub(crate) async fn a_deposed_writer_that_writes_nothing_is_told(backend: Backend) {
+    let old = backend.open().await;
+    let told = |store: Store| tokio::spawn(async move { store.deposed().await });
+    let (waiting, passing) = (told(old.clone()), backend.clock.clone());
+    let new = old.take_over().await.unwrap();
+    // However the clock goes, time passes.
+    let time = tokio::spawn(async move {
+        loop {
+            passing.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    });
+    let error = waiting.await.unwrap();
+    assert!(matches!(error, Error::Fenced { current, .. } if current == new.epoch()), "{error}");
+    // The new one is not, until it is closed.
+    let waiting = told(new.clone());
+    put(&new, &key("a"), "1").await;
+    assert!(!waiting.is_finished());
+    new.close().await;
+    assert!(matches!(waiting.await.unwrap(), Error::Closed));
+    time.abort();
 }
 
 pub(crate) async fn everything_is_there_after_a_restart(backend: Backend) {

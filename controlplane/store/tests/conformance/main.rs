@@ -62,6 +62,7 @@ conformance!(
     leases::leases_last_over_a_restart,
     leases::racing_a_lease_that_ends,
     fencing::a_deposed_writer_appends_nothing,
+    fencing::a_deposed_writer_that_writes_nothing_is_told,
     fencing::everything_is_there_after_a_restart,
     fencing::a_dropped_store_lets_go_of_everything,
     model::agrees_with_the_model,
