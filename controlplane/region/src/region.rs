@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use meridian_api::{ReadinessCheck, Registry};
+use meridian_api::{Caller, ListOptions, ReadinessCheck, Registry};
 use meridian_edge_agent::{
     Delays, HostShape, HostsError, LocalStore, SimulatedHosts, SimulatedHostsOptions, StateError,
 };
@@ -15,6 +16,9 @@ use tokio::task::JoinHandle;
 
 use crate::control_plane::{ControlPlane, ControlPlaneError, ControlPlaneOptions};
 use crate::faults;
+
+/// How long to wait before Nodes that could not be read are read again.
+const NODES_AGAIN: Duration = Duration::from_secs(1);
 
 /// How many zones simulated hosts are spread over.
 const ZONES: u32 = 3;
@@ -70,7 +74,7 @@ pub struct Region {
 pub struct Progress {
     /// Hosts that have joined.
     pub joined: u32,
-    /// Every host has joined, and the scheduler knows them.
+    /// Every host has joined, its Node is there to be read, and the scheduler knows them.
     pub is_ready: bool,
 }
 
@@ -132,8 +136,14 @@ impl Region {
                 return Err(RegionError::Hosts(error));
             }
         };
-        let watcher =
-            tokio::spawn(watch_progress(hosts, simulated.registered(), replica.readiness(), progress));
+        let registry = control_plane.registry().clone();
+        let watcher = tokio::spawn(watch_progress(
+            hosts,
+            simulated.registered(),
+            replica.readiness(),
+            registry,
+            progress,
+        ));
         let faults = tokio::spawn(faults::follow(control_plane.registry().clone(), simulated.clone()));
         Ok(Self { control_plane, replica, hosts: simulated, faults, progress: shown, watcher })
     }
@@ -176,7 +186,8 @@ impl Region {
     pub async fn shutdown(self) {
         self.watcher.abort();
         self.faults.abort();
-        // Aborted on purpose; afterwards nobody else holds the hosts.
+        // Aborted on purpose; afterwards nobody else holds the hosts or the registry.
+        let _ = self.watcher.await;
         let _ = self.faults.await;
         self.replica.shutdown().await;
         if let Some(hosts) = Arc::into_inner(self.hosts) {
@@ -191,11 +202,24 @@ async fn watch_progress(
     hosts: u32,
     mut joining: watch::Receiver<usize>,
     mut scheduler: watch::Receiver<bool>,
+    registry: Registry,
     progress: watch::Sender<Progress>,
 ) {
+    let clock = registry.clock();
     loop {
         let joined = u32::try_from(*joining.borrow_and_update()).unwrap_or(u32::MAX);
         let is_ready = joined >= hosts && *scheduler.borrow_and_update();
+        if is_ready && !progress.borrow().is_ready {
+            // A host has joined when its Node is written, and what reads from memory may be a little behind that. A
+            // read that is not waits for all that was written before it.
+            let options = ListOptions { limit: Some(1), ..ListOptions::default() };
+            let (caller, node) = (Caller::system("region"), meridian_schema::node());
+            if let Err(failure) = registry.list(&caller, node, "", &options).await {
+                tracing::warn!(%failure, "the Nodes of the hosts that have joined cannot be read");
+                clock.wait_until(clock.now() + NODES_AGAIN).await;
+                continue;
+            }
+        }
         progress.send_replace(Progress { joined, is_ready });
         let changed = tokio::select! {
             changed = joining.changed() => changed,
