@@ -56,6 +56,6 @@ pub use self::options::{
 };
 pub use self::recorder::{Event, EventSubject, Recorder, RecorderOptions, shortened};
 pub use self::registry::{
-    Deleted, OpenError, Registry, RegistryLimits, RegistryOptions, Updated, WatchStream,
+    Deleted, OpenError, Patched, Registry, RegistryLimits, RegistryOptions, Updated, WatchStream,
 };
 pub use self::watch::WatchEvent;

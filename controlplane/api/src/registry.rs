@@ -36,6 +36,7 @@ use meridian_schema::{Home, Kind};
 use meridian_store::{Store, Tenant};
 
 pub use self::delete::Deleted;
+pub use self::patch::Patched;
 pub use self::update::Updated;
 pub use self::watch::WatchStream;
 use crate::cache::{Cache, Feeding, Follow};

@@ -6,6 +6,7 @@
 
 mod error;
 mod path;
+mod plain;
 mod quantity;
 mod time;
 mod walk;
@@ -18,6 +19,7 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 pub use error::DecodeError;
+pub use plain::decode_plain_json;
 pub(crate) use quantity::check_quantity;
 pub(crate) use time::{canonical_time, format_time};
 pub(crate) use walk::kept;

@@ -20,7 +20,9 @@ mod table;
 mod validation;
 
 pub use columns::{Column, table_cells, table_columns};
-pub use decode::{DecodeError, Decoded, FieldValidation, decode_json, decode_value, decode_yaml};
+pub use decode::{
+    DecodeError, Decoded, FieldValidation, decode_json, decode_plain_json, decode_value, decode_yaml,
+};
 pub use defaults::{admit_pod, apply_defaults, apply_message_defaults, initial_status, qos_class};
 pub use openapi::{
     openapi_v2_hash, openapi_v2_json, openapi_v2_protobuf, openapi_v3, openapi_v3_hash, openapi_v3_index,

@@ -2,7 +2,10 @@
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use meridian_schema::{Decoded, FieldValidation, MessageRef, decode_json, decode_protobuf, decode_yaml};
+use meridian_schema::{
+    DecodeError, Decoded, FieldValidation, MessageRef, decode_json, decode_plain_json, decode_protobuf,
+    decode_yaml,
+};
 use serde_json::Value;
 
 use super::media::MediaType;
@@ -95,8 +98,12 @@ pub(super) fn options(headers: &HeaderMap, body: &[u8], message: MessageRef) -> 
     }
 }
 
-/// The patch in a body.
-pub(super) fn patch(headers: &HeaderMap, body: &[u8]) -> Result<Patch, Failure> {
+/// The patch in a body, and what its author should know of it.
+pub(super) fn patch(
+    headers: &HeaderMap,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<(Patch, Vec<String>), Failure> {
     let content_type = content_type(headers)?;
     let media = MediaType::parse(content_type);
     let kind = if media.is(JSON_PATCH) {
@@ -120,9 +127,21 @@ pub(super) fn patch(headers: &HeaderMap, body: &[u8]) -> Result<Patch, Failure> 
             &[JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH],
         ));
     };
-    let body: Value = serde_json::from_slice(body).map_err(|error| {
+    let Decoded { object: body, mut warnings } = decode_plain_json(body).map_err(|error| {
         Failure::bad_request(format!("error decoding patch: the body is no JSON: {error}"))
     })?;
+    if kind == PatchKind::Json {
+        warnings.extend(unknown_members(&body));
+        // The places are in the list of operations and not in the object, where those of other warnings are.
+        warnings.iter_mut().for_each(|warning| warning.insert_str(0, "json patch "));
+    }
+    match validation {
+        FieldValidation::Ignore => warnings.clear(),
+        FieldValidation::Strict if !warnings.is_empty() => {
+            return Err(Failure::bad_request(DecodeError::Strict(warnings).to_string()));
+        }
+        FieldValidation::Warn | FieldValidation::Strict => {}
+    }
     match kind {
         PatchKind::Json if !body.is_array() => {
             Err(Failure::bad_request("error decoding patch: a JSON patch is a list of operations"))
@@ -130,8 +149,22 @@ pub(super) fn patch(headers: &HeaderMap, body: &[u8]) -> Result<Patch, Failure> 
         PatchKind::Merge | PatchKind::StrategicMerge if !body.is_object() => {
             Err(Failure::bad_request("error decoding patch: a merge patch is an object"))
         }
-        _ => Ok(Patch { kind, body }),
+        _ => Ok((Patch { kind, body }, warnings)),
     }
+}
+
+/// Members of the operations of a JSON patch that none has.
+fn unknown_members(operations: &Value) -> impl Iterator<Item = String> {
+    /// More are not worth naming.
+    const MOST: usize = 64;
+    let operations = operations.as_array().into_iter().flatten().enumerate();
+    let members = operations.flat_map(|(index, operation)| {
+        operation.as_object().into_iter().flat_map(|members| members.keys()).map(move |name| (index, name))
+    });
+    members
+        .filter(|(_, name)| !matches!(name.as_str(), "op" | "path" | "from" | "value"))
+        .map(|(index, name)| format!("unknown field \"[{index}].{name}\""))
+        .take(MOST)
 }
 
 fn content_type(headers: &HeaderMap) -> Result<&str, Failure> {
@@ -182,24 +215,29 @@ mod tests {
         HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))])
     }
 
+    fn read(content_type: &'static str, body: &str) -> Result<PatchKind, Failure> {
+        patch(&of(content_type), body.as_bytes(), FieldValidation::Warn).map(|(patch, _)| patch.kind)
+    }
+
     #[test]
     fn patches_are_known_by_their_type() {
-        assert_eq!(patch(&of(JSON_PATCH), b"[]").unwrap().kind, PatchKind::Json);
-        assert_eq!(
-            patch(&of("application/merge-patch+json; charset=utf-8"), b"{}").unwrap().kind,
-            PatchKind::Merge
-        );
-        assert_eq!(patch(&of(STRATEGIC_MERGE_PATCH), b"{}").unwrap().kind, PatchKind::StrategicMerge);
+        assert_eq!(read(JSON_PATCH, "[]"), Ok(PatchKind::Json));
+        assert_eq!(read("application/merge-patch+json; charset=utf-8", "{}"), Ok(PatchKind::Merge));
+        assert_eq!(read(STRATEGIC_MERGE_PATCH, "{}"), Ok(PatchKind::StrategicMerge));
     }
 
     #[test]
     fn what_is_no_patch_is_refused() {
-        assert_eq!(patch(&of(JSON_PATCH), b"{}").unwrap_err().code, 400);
-        assert_eq!(patch(&of(MERGE_PATCH), b"[]").unwrap_err().code, 400);
-        assert_eq!(patch(&of(MERGE_PATCH), b"{\"a\":").unwrap_err().code, 400);
-        assert_eq!(patch(&of(JSON), b"{}").unwrap_err().code, 415);
-        assert_eq!(patch(&HeaderMap::new(), b"{}").unwrap_err().code, 415);
-        let apply = patch(&of("application/apply-patch+yaml"), b"{}").unwrap_err();
+        for (content_type, body, code) in [
+            (JSON_PATCH, "{}", 400),
+            (MERGE_PATCH, "[]", 400),
+            (MERGE_PATCH, "{\"a\":", 400),
+            (JSON, "{}", 415),
+            ("", "{}", 415),
+        ] {
+            assert_eq!(read(content_type, body).unwrap_err().code, code, "{content_type:?} {body}");
+        }
+        let apply = read("application/apply-patch+yaml", "{}").unwrap_err();
         assert_eq!(apply.code, 415);
         assert!(apply.message.contains("server-side apply"), "{apply}");
     }

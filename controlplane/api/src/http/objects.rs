@@ -235,11 +235,12 @@ impl Request<'_> {
 
     async fn patch(&self, sub: Option<Sub>) -> Result<Response<Body>, Failure> {
         let options = self.patch_options()?;
-        let patch = input::patch(self.headers, &self.body)?;
+        let (patch, mut warnings) = input::patch(self.headers, &self.body, options.field_validation)?;
         let registry = &self.server.registry;
-        let entry =
+        let patched =
             registry.patch(&self.caller, self.kind, self.namespace, self.name, sub, patch, &options).await?;
-        self.entry(StatusCode::OK, &entry, &[])
+        warnings.extend(patched.warnings);
+        self.entry(StatusCode::OK, &patched.object, &warnings)
     }
 
     async fn scale(&self, subresource: &Subresource) -> Result<Response<Body>, Failure> {
@@ -254,8 +255,10 @@ impl Request<'_> {
             }
             Verb::Patch => {
                 let options = self.patch_options()?;
-                let patch = input::patch(self.headers, &self.body)?;
-                (registry.scale_patch(caller, kind, namespace, name, patch, &options).await?, Vec::new())
+                let (patch, mut warnings) = input::patch(self.headers, &self.body, options.field_validation)?;
+                let patched = registry.scale_patch(caller, kind, namespace, name, patch, &options).await?;
+                warnings.extend(patched.warnings);
+                (patched.object, warnings)
             }
             _ => return Err(refuse::method_not_allowed()),
         };

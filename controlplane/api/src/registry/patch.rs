@@ -12,6 +12,15 @@ use super::update::{check_place, check_uid, check_version};
 use crate::object::meta;
 use crate::{Caller, Entry, Failure, Patch, PatchKind, PatchOptions, Reason, Sub};
 
+/// The outcome of a patch.
+#[derive(Clone, Debug)]
+pub struct Patched<T = Arc<Entry>> {
+    /// The object now; if the patch took the last finalizer of an object that was going, its last state.
+    pub object: T,
+    /// What the author of the patch should know of the object that came out of it.
+    pub warnings: Vec<String>,
+}
+
 /// The most operations of a JSON patch, as in Kubernetes.
 const OPERATIONS: usize = 10_000;
 
@@ -31,15 +40,18 @@ impl Registry {
         sub: Option<Sub>,
         patch: Patch,
         options: &PatchOptions,
-    ) -> Result<Arc<Entry>, Failure> {
+    ) -> Result<Patched, Failure> {
         let target = Target { kind, tenant: &caller.tenant, ns, name };
         let lease = self.event_lease(&caller.tenant, kind).await?;
         let patch = Prepared::new(patch)?;
+        let mut warnings = Vec::new();
         let decided = self.transact(target, |base| {
             let old = base.entry.as_ref().ok_or_else(|| target.not_found())?;
             let patched = patch.apply(kind.message(), &old.value())?;
-            let mut new =
-                decode_value(kind.message(), patched, options.field_validation).map_err(refuse)?.object;
+            let decoded = decode_value(kind.message(), patched, options.field_validation).map_err(refuse)?;
+            // Those of the last attempt are the ones that count.
+            warnings = decoded.warnings;
+            let mut new = decoded.object;
             check_place(kind, ns, name, &mut new)?;
             check_version(target, old, &new)?;
             check_uid(target, old, meta(&new, "uid"))?;
@@ -47,7 +59,7 @@ impl Registry {
             Ok(Plan { dry_run: options.dry_run, lease, ..plan })
         });
         match Box::pin(decided).await? {
-            Outcome::Is(Some(entry)) | Outcome::Gone(entry) => Ok(entry),
+            Outcome::Is(Some(object)) | Outcome::Gone(object) => Ok(Patched { object, warnings }),
             Outcome::Is(None) | Outcome::Refused => Err(target.not_found()),
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use meridian_schema::{Kind, decode_value};
 
 use super::Registry;
-use super::patch::{Prepared, refuse};
+use super::patch::{Patched, Prepared, refuse};
 use super::transact::{Outcome, Plan, Target};
 use super::update::{check_uid, check_version};
 use crate::failure::FailureCause;
@@ -66,26 +66,28 @@ impl Registry {
         name: &str,
         patch: Patch,
         options: &PatchOptions,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Patched<Value>, Failure> {
         let target = Target { kind, tenant: &caller.tenant, ns, name };
         let patch = Prepared::new(patch)?;
         let Some(scale) = kind.subresource("scale") else {
             return Err(Failure::method_not_allowed(kind, "scale"));
         };
-        self.rescale(target, options.dry_run, |old| {
+        let mut warnings = Vec::new();
+        let rescaled = self.rescale(target, options.dry_run, |old| {
             let patched = patch.apply(scale.message(), &scale_of(old))?;
-            decode_value(scale.message(), patched, options.field_validation)
-                .map_err(refuse)
-                .map(|decoded| decoded.object)
-        })
-        .await
+            let decoded = decode_value(scale.message(), patched, options.field_validation).map_err(refuse)?;
+            warnings = decoded.warnings;
+            Ok(decoded.object)
+        });
+        let object = Box::pin(rescaled).await?;
+        Ok(Patched { object, warnings })
     }
 
     async fn rescale(
         &self,
         target: Target<'_>,
         dry_run: bool,
-        scale: impl Fn(&Entry) -> Result<Value, Failure>,
+        mut scale: impl FnMut(&Entry) -> Result<Value, Failure>,
     ) -> Result<Value, Failure> {
         let decided = self.transact(target, |base| {
             let old = base.entry.as_ref().ok_or_else(|| target.not_found())?;

@@ -103,6 +103,66 @@ async fn unknown_fields_are_warned_of_unless_one_does_not_care() {
     assert_eq!((answer.status.as_u16(), answer.header("warning")), (201, ""));
 }
 
+/// Of an object that is patched one is told the same as of one that is created or replaced.
+#[tokio::test]
+async fn unknown_and_repeated_fields_of_patches_are_warned_of() {
+    let region = Region::start().await;
+    region.create(CONFIG_MAPS, &config_map("a")).await;
+    let path = format!("{CONFIG_MAPS}/a");
+    let (json, merge, strategic) = ("json-patch", "merge-patch", "strategic-merge-patch");
+    for (kind, body, expected) in [
+        (
+            merge,
+            r#"{"data":{"k":"1","k":"2"},"dat":{}}"#,
+            vec![r#"duplicate field \"data.k\""#, r#"unknown field \"dat\""#],
+        ),
+        (
+            strategic,
+            r#"{"data":{"k":"3","k":"4"},"dat":{}}"#,
+            vec![r#"duplicate field \"data.k\""#, r#"unknown field \"dat\""#],
+        ),
+        (
+            json,
+            r#"[{"op":"add","path":"/data/k","value":"5","value":"6","note":"x"},{"op":"add","path":"/dat","value":7}]"#,
+            vec![
+                r#"json patch duplicate field \"[0].value\""#,
+                r#"json patch unknown field \"[0].note\""#,
+                r#"unknown field \"dat\""#,
+            ],
+        ),
+    ] {
+        let content_type = format!("application/{kind}+json");
+        let headers = [("content-type", content_type.as_str())];
+        let before = region.get(&path).await.json();
+        let strict = region.send("PATCH", &format!("{path}?fieldValidation=Strict"), &headers, body).await;
+        strict.refused(400, "BadRequest", "strict decoding error");
+        let dry = region.send("PATCH", &format!("{path}?dryRun=All"), &headers, body).await;
+        assert_eq!(region.get(&path).await.json(), before, "neither changed anything");
+        let ignored = region.send("PATCH", &format!("{path}?fieldValidation=Ignore"), &headers, body).await;
+        assert_eq!((ignored.status.as_u16(), ignored.header("warning")), (200, ""), "{kind}");
+        let warned = region.send("PATCH", &path, &headers, body).await;
+        assert_eq!(warned.status, 200, "{kind}: {}", warned.text());
+        let expected: Vec<String> = expected.iter().map(|warning| format!("299 - \"{warning}\"")).collect();
+        for answer in [&warned, &dry] {
+            let warnings: Vec<_> =
+                answer.headers.get_all("warning").iter().map(|warning| warning.to_str().unwrap()).collect();
+            assert_eq!(warnings, expected, "{kind}");
+        }
+        let last = body.matches(['2', '4', '6']).next().unwrap_or_default();
+        assert_eq!(warned.at("/data/k"), last, "the last of a field counts");
+    }
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let template = json!({ "metadata": { "labels": { "app": "x" } }, "spec": pod("x")["spec"] });
+    let spec = json!({ "selector": { "matchLabels": { "app": "x" } }, "template": template });
+    let deployment =
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "x" }, "spec": spec });
+    region.create(deployments, &deployment).await;
+    let rescaled = json!({ "spec": { "replicas": 2, "replica": 3 } });
+    let rescaled = region.patch(&format!("{deployments}/x/scale"), merge, &rescaled).await;
+    assert_eq!(rescaled.at("/spec/replicas"), 2);
+    assert_eq!(rescaled.header("warning"), r#"299 - "unknown field \"spec.replica\"""#);
+}
+
 #[tokio::test]
 async fn bodies_that_cannot_be_read() {
     let region = Region::start().await;

@@ -195,7 +195,10 @@ async fn patches_of_all_kinds_change_what_they_name() {
         async move {
             let patch = Patch { kind, body };
             let options = PatchOptions::default();
-            registry.patch(&system(), schema::config_map(), "default", "a", None, patch, &options).await
+            let caller = system();
+            let patched =
+                registry.patch(&caller, schema::config_map(), "default", "a", None, patch, &options);
+            patched.await.map(|patched| patched.object)
         }
     };
     let merged = patch(PatchKind::Merge, json!({ "data": { "more": "2", "text": null } })).await.unwrap();
@@ -415,7 +418,7 @@ async fn a_scale_is_a_view_of_replicas() {
         .scale_patch(&system(), schema::replica_set(), "default", "web", patch, &PatchOptions::default())
         .await
         .unwrap();
-    assert_eq!(patched["spec"]["replicas"], 3);
+    assert_eq!(patched.object["spec"]["replicas"], 3);
 }
 
 #[tokio::test]
