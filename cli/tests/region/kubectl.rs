@@ -17,6 +17,7 @@ fn every_kubectl_works_with_a_region() {
         let kubectl = Kubectl::new(&program, &region.kubeconfig());
         a_deployment_lives(&kubectl);
         pods_are_told_about(&kubectl);
+        hosts_are_heard_of(&kubectl);
         hosts_are_emptied(&kubectl);
         small_objects_are_kept(&kubectl);
         fields_are_explained(&kubectl);
@@ -71,6 +72,18 @@ fn pods_are_told_about(kubectl: &Kubectl) {
     assert!(running.contains("pod/batch-3"), "{running}");
     kubectl.run(&["delete", "-f", "examples/batch.yaml", "--timeout=60s"]);
     assert_eq!(kubectl.run(&["get", "pods", "-o", "name"]), "");
+}
+
+fn hosts_are_heard_of(kubectl: &Kubectl) {
+    let leases = kubectl.run(&["get", "leases", "-n", "kube-node-lease", "--no-headers"]);
+    assert_eq!(leases.lines().count(), 20, "{leases}");
+    assert!(leases.lines().all(|lease| lease.matches("host-").count() == 2), "{leases}");
+    assert_eq!(kubectl.run(&["get", "lease", "-A", "--chunk-size=3", "-o", "name"]).lines().count(), 20);
+    let described = kubectl.run(&["describe", "node", "host-00001"]);
+    let renewed = described.lines().find(|line| line.trim_start().starts_with("RenewTime:"));
+    assert!(renewed.is_some_and(|line| !line.contains("unset")), "{described}");
+    let refused = kubectl.refused(&["delete", "lease", "-n", "kube-node-lease", "host-00001"]);
+    assert!(refused.contains("Forbidden"), "{refused}");
 }
 
 fn hosts_are_emptied(kubectl: &Kubectl) {

@@ -12,6 +12,7 @@
 mod apply;
 mod collection;
 mod follow;
+mod heartbeats;
 mod load;
 mod read;
 
@@ -28,8 +29,10 @@ use self::collection::TenantState;
 pub(crate) use self::collection::{Collection, Held, Past};
 pub use self::follow::Follow;
 use self::follow::Log;
+pub use self::heartbeats::Heartbeats;
+pub(crate) use self::heartbeats::{Moment, Watched, covers, is_view};
 pub(crate) use self::load::Feeding;
-pub(crate) use self::read::{Place, Snapshot, Waiting};
+pub(crate) use self::read::{Place, Snapshot, Then, Waiting};
 use crate::{Failure, Fenced};
 
 /// How far the cache got.
@@ -50,6 +53,7 @@ pub(crate) struct Cache {
     metrics: Arc<crate::metrics::Metrics>,
     /// The changes that are remembered, for each kind of a tenant and for all together.
     remembered: usize,
+    heartbeats: Heartbeats,
 }
 
 /// What the cache holds, all as of one revision.
@@ -74,6 +78,10 @@ impl Cache {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
     }
 
     /// Waits until everything up to a revision is applied.

@@ -1,7 +1,8 @@
 //! Where things lie in a store: the paths of keys, both ways.
 //!
 //! Objects are at `/{resource}/{namespace or nothing}/{name}`, binding records at `/-bindings/{namespace}/{name}`, the fences
-//! of host partitions at `/-fences/{host partition}` of the tenant `system`. No resource begins with a dash. Namespaces and
+//! of host partitions at `/-fences/{host partition}` of the tenant `system`, the moments at which heartbeats are shown at its
+//! `/-heartbeats`. No resource begins with a dash. Namespaces and
 //! names hold no slash, so `namespace/name` orders the objects of a kind as the store does.
 
 use std::sync::LazyLock;
@@ -13,6 +14,7 @@ use meridian_store::{Key, KeyRange, Tenant};
 
 const BINDINGS: &str = "/-bindings/";
 const FENCES: &str = "/-fences/";
+const HEARTBEATS: &str = "/-heartbeats";
 
 /// What a key is of.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) enum Place<'a> {
     Binding { path: &'a str },
     /// The fence of a host partition.
     Fence { host_partition: &'a str },
+    /// A moment at which the heartbeats of hosts are shown.
+    Heartbeats,
     /// Something that is no matter of the registry's.
     Other,
 }
@@ -38,6 +42,9 @@ pub(crate) fn place(key: &Key) -> Place<'_> {
     }
     if let Some(host_partition) = path.strip_prefix(FENCES) {
         return Place::Fence { host_partition };
+    }
+    if path == HEARTBEATS {
+        return Place::Heartbeats;
     }
     let object = path.strip_prefix('/').and_then(|path| path.split_once('/'));
     match object.and_then(|(resource, path)| Some((*BY_RESOURCE.get(resource)?, path))) {
@@ -90,6 +97,11 @@ pub(crate) fn fence(host_partition: &str) -> Key {
     Key::new(&Tenant::system(), format!("{FENCES}{host_partition}"))
 }
 
+/// The key of the moments at which the heartbeats of hosts are shown.
+pub(crate) fn heartbeats() -> Key {
+    Key::new(&Tenant::system(), HEARTBEATS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +120,7 @@ mod tests {
         assert_eq!(split("/host-1"), ("", "host-1"));
         assert_eq!(place(&binding(&tenant, "shop", "web-1")), Place::Binding { path: "shop/web-1" });
         assert_eq!(place(&fence("hosts-1")), Place::Fence { host_partition: "hosts-1" });
+        assert_eq!(place(&heartbeats()), Place::Heartbeats);
         for other in ["/-hosts/x", "/unknown/a/b", "no slash", "/pods"] {
             assert_eq!(place(&Key::new(&tenant, other)), Place::Other, "{other}");
         }

@@ -40,7 +40,7 @@ pub use self::binding::{
     BindOrder, BindRequest, BindResult, BindingRecord, BindingState, ClaimName, Fenced,
     HOST_PARTITION_ANNOTATION, HeldBinding, INCARNATION_ANNOTATION, RecordError,
 };
-pub use self::cache::Follow;
+pub use self::cache::{Follow, Heartbeats};
 pub use self::caller::Caller;
 pub use self::change::{Change, FollowError};
 pub use self::entry::{Entry, Labels};

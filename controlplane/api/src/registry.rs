@@ -11,6 +11,7 @@ mod create;
 mod delete;
 mod events;
 mod filter;
+mod heartbeats;
 mod modify;
 mod namespaces;
 mod patch;
@@ -119,6 +120,7 @@ struct Inner {
     limits: RegistryLimits,
     metrics: Arc<Metrics>,
     binder: Mutex<Option<mpsc::Sender<BindOrder>>>,
+    showing: Arc<heartbeats::Showing>,
     event_leases: Mutex<FxHashMap<Tenant, events::Current>>,
     /// The tenants that are known to have what every tenant has from the start.
     provisioned: Mutex<HashSet<Tenant>>,
@@ -145,6 +147,7 @@ impl Registry {
                 limits,
                 metrics,
                 binder: Mutex::new(None),
+                showing: Arc::new(heartbeats::Showing::new(tenants.clone(), clock.clone())),
                 event_leases: Mutex::default(),
                 provisioned: Mutex::default(),
                 tasks: Mutex::default(),
@@ -153,6 +156,7 @@ impl Registry {
         // These hold the caches and not the registry, which ends them when it goes.
         registry.spawn(tokio::spawn(feeding_tenants.run(clock.clone())));
         registry.spawn(tokio::spawn(feeding_hosts.run(clock.clone())));
+        registry.spawn(tokio::spawn(registry.inner.showing.clone().run()));
         tenants.reach_now().await.map_err(OpenError::Provision)?;
         hosts.reach_now().await.map_err(OpenError::Provision)?;
         registry.provision_once(&Tenant::system()).await.map_err(OpenError::Provision)?;

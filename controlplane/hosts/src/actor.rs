@@ -18,7 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_api::Follow;
+use meridian_api::{Follow, Heartbeats};
 use meridian_environment::Clock;
 use meridian_ledger::host::Ledger;
 use meridian_ledger::{ClaimId, HostNumber, Uid};
@@ -92,6 +92,8 @@ pub(crate) struct Actor {
     durable: Durable,
     inputs: mpsc::Sender<Input>,
     follow: Follow,
+    /// Where Leases say when hosts were last heard of.
+    heartbeats: Heartbeats,
     /// The Nodes that have been told since following began anew, until all have been.
     resync: Option<FxHashSet<String>>,
     metrics: Metrics,
@@ -128,6 +130,7 @@ pub(crate) struct Parts {
     pub(crate) durable: Durable,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) follow: Follow,
+    pub(crate) heartbeats: Heartbeats,
     pub(crate) metrics: Metrics,
     pub(crate) ledger: Ledger,
     pub(crate) hosts: Vec<HostState>,
@@ -135,7 +138,8 @@ pub(crate) struct Parts {
 
 impl Actor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { name, cell, epoch, clock, durable, inputs, follow, metrics, ledger, hosts } = parts;
+        let Parts { name, cell, epoch, clock, durable, inputs, follow, heartbeats, metrics, ledger, hosts } =
+            parts;
         let next_number = hosts.iter().map(|host| host.number().0.saturating_add(1)).max().unwrap_or(0);
         let by_name = hosts.iter().map(|host| (Arc::clone(host.name()), host.number())).collect();
         let leaving = hosts.iter().filter(|host| !host.has_node).map(HostState::number).collect();
@@ -149,6 +153,7 @@ impl Actor {
             durable,
             inputs,
             follow,
+            heartbeats,
             resync: None,
             metrics,
             ledger,

@@ -7,7 +7,10 @@
 //! scheduler replicas, which follow all hosts and all that is given away on them. What must be durable before it is acted
 //! on (a host's number, incarnation and capacity, a tenant partition that was not known) is written by tasks of its own.
 //!
-//! Heartbeats are not stored: a Node says how its host is when that changes, and no more often.
+//! Heartbeats are not stored: a Node says how its host is when that changes, and no more often. When a host was last heard
+//! of say the Leases in namespace `kube-node-lease`, the registry's view of what it is told here ([`Heartbeats`]).
+//!
+//! [`Heartbeats`]: meridian_api::Heartbeats
 
 #![forbid(unsafe_code)]
 

@@ -101,6 +101,12 @@ impl HostPartition {
         let mut follow = registry.follow(Home::Hosts);
         let nodes = nodes(&mut follow).await?;
         let (hosts, state) = load(&store, &clock, epoch, &nodes).await?;
+        let heartbeats = registry.heartbeats();
+        for host in hosts.iter().filter(|host| host.has_node) {
+            if let Some(node) = nodes.get(&**host.name()) {
+                heartbeats.appeared(node);
+            }
+        }
         metrics.recovering.set(i64::from(!state.is_open()));
         let (inputs, told) = mpsc::channel(INPUTS);
         let name: Arc<str> = Arc::from(name);
@@ -113,6 +119,7 @@ impl HostPartition {
             durable,
             inputs: inputs.clone(),
             follow,
+            heartbeats,
             metrics,
             ledger: state,
             hosts,

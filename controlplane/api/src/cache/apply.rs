@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use meridian_schema::Kind;
+use meridian_schema::{Kind, lease};
 use meridian_store::{Commit, Event, KeyValue, Revision, Tenant, TenantRevision};
 
+use super::heartbeats::{Moment, Shown};
 use super::{Applied, Cache, Held, State, TenantState};
 use crate::binding::decode_fence;
 use crate::key::{self, Place};
@@ -24,12 +25,14 @@ enum Step {
     Hold { path: String, record: Arc<BindingRecord> },
     Release { path: String },
     Fence { host_partition: String, epoch: u64 },
+    Show(Vec<Shown>),
+    Seal,
 }
 
 impl Cache {
     /// Takes commits in that the store says are the next ones, and that history now reaches to `through`.
     pub(super) fn apply(&self, commits: Vec<Commit>, through: Revision) {
-        let prepared: Vec<Prepared> = commits.into_iter().map(prepare).collect();
+        let prepared: Vec<Prepared> = commits.into_iter().map(|commit| self.prepare(commit)).collect();
         {
             let mut state = self.write();
             let mut touched: Vec<(Tenant, &'static Kind)> = Vec::new();
@@ -48,12 +51,23 @@ impl Cache {
         self.applied.send_modify(|Applied { revision, .. }| *revision = through.max(*revision));
         self.metrics.applied(self.home, through);
     }
-}
 
-fn prepare(commit: Commit) -> Prepared {
-    let Commit { revision, tenant, tenant_revision, events } = commit;
-    let steps = events.iter().filter_map(|event| prepare_event(&tenant, event)).collect();
-    Prepared { revision, tenant, tenant_revision, steps }
+    fn prepare(&self, commit: Commit) -> Prepared {
+        let Commit { revision, tenant, tenant_revision, events } = commit;
+        let mut steps: Vec<Step> = events.iter().filter_map(|event| prepare_event(&tenant, event)).collect();
+        steps.extend(events.iter().filter_map(|event| match &event.change {
+            meridian_store::Change::Put(kv) if key::place(&kv.key) == Place::Heartbeats => {
+                match Moment::decode(&kv.value, self.store.epoch())? {
+                    Moment::Show => {
+                        Some(Step::Show(self.heartbeats.take(&tenant, (revision, tenant_revision))))
+                    }
+                    Moment::Seal => Some(Step::Seal),
+                }
+            }
+            _ => None,
+        }));
+        Prepared { revision, tenant, tenant_revision, steps }
+    }
 }
 
 fn prepare_event(tenant: &Tenant, event: &Event) -> Option<Step> {
@@ -62,7 +76,7 @@ fn prepare_event(tenant: &Tenant, event: &Event) -> Option<Step> {
         meridian_store::Change::Delete(key) => match key::place(key) {
             Place::Object { kind, path } => Some(Step::Delete { kind, path: path.to_owned() }),
             Place::Binding { path } => Some(Step::Release { path: path.to_owned() }),
-            Place::Fence { .. } | Place::Other => None,
+            Place::Fence { .. } | Place::Heartbeats | Place::Other => None,
         },
     }
 }
@@ -81,7 +95,7 @@ fn prepare_put(tenant: &Tenant, kv: &KeyValue) -> Option<Step> {
             Ok(epoch) => Some(Step::Fence { host_partition: host_partition.to_owned(), epoch }),
             Err(error) => unreadable(kv, &error),
         },
-        Place::Other => None,
+        Place::Heartbeats | Place::Other => None,
     }
 }
 
@@ -118,7 +132,7 @@ impl State {
             Step::Fence { host_partition, epoch } => {
                 self.fences.insert(host_partition, epoch);
             }
-            Step::Delete { .. } | Step::Release { .. } => {}
+            Step::Delete { .. } | Step::Release { .. } | Step::Show(_) | Step::Seal => {}
         }
     }
 
@@ -163,6 +177,21 @@ impl State {
                 }
                 Step::Fence { host_partition, epoch } => {
                     fence = Some((host_partition, epoch));
+                    continue;
+                }
+                // Followers act on what is stored, and are not told.
+                Step::Show(shown) => {
+                    for change in state.show(shown, (revision, tenant_revision), remembered) {
+                        match change {
+                            Some(is_new) => metrics.object_put(lease(), is_new),
+                            None => metrics.object_deleted(lease()),
+                        }
+                    }
+                    touched.push((tenant.clone(), lease()));
+                    continue;
+                }
+                Step::Seal => {
+                    touched.push((tenant.clone(), lease()));
                     continue;
                 }
             };

@@ -1,14 +1,20 @@
 //! What one tenant has: its objects by kind, each kind with its recent changes, and its binding records.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use tokio::sync::watch as latest;
 
-use meridian_schema::{Kind, kinds};
-use meridian_store::{Revision, TenantRevision};
+use meridian_schema::{Kind, kinds, lease};
+use meridian_store::{Revision, Tenant, TenantRevision};
 
-use crate::{BindingRecord, Entry};
+use super::covers;
+use super::heartbeats::Shown;
+use crate::{BindingRecord, Entry, key};
+
+/// Changes of the Leases of hosts that are remembered, for each.
+const SHOWINGS: usize = 4;
 
 /// A binding record, as it is stored.
 #[derive(Clone, Debug)]
@@ -49,6 +55,8 @@ pub(crate) struct Collection {
     history: VecDeque<Past>,
     /// Changes up to and with this one are not in `history`.
     floor: TenantRevision,
+    /// So many changes are remembered at least.
+    least_remembered: usize,
     changed: latest::Sender<()>,
 }
 
@@ -63,12 +71,14 @@ pub(crate) struct TenantState {
     collections: Vec<Option<Box<Collection>>>,
     /// By `namespace/name`.
     pub(crate) bindings: BTreeMap<Box<str>, Held>,
+    /// Since when heartbeats are shown; none: they are not.
+    shown_since: Option<TenantRevision>,
 }
 
 impl TenantState {
     pub(crate) fn new(loaded: TenantRevision) -> Self {
         let collections = std::iter::repeat_with(|| None).take(kinds().len()).collect();
-        Self { loaded, revision: loaded, collections, bindings: BTreeMap::new() }
+        Self { loaded, revision: loaded, collections, bindings: BTreeMap::new(), shown_since: None }
     }
 
     pub(crate) fn collection(&self, kind: &Kind) -> Option<&Collection> {
@@ -86,9 +96,35 @@ impl TenantState {
         Some(slot.get_or_insert_with(|| Box::new(Collection::new(loaded))))
     }
 
-    /// Changes of a kind up to and with this one are not remembered.
-    pub(crate) fn floor(&self, kind: &Kind) -> TenantRevision {
-        self.collection(kind).map_or(self.loaded, |collection| collection.floor)
+    /// Changes of a kind in a namespace, or with an empty one in all, up to and with this one are not remembered.
+    pub(crate) fn floor(&self, kind: &Kind, ns: &str) -> TenantRevision {
+        let floor = self.collection(kind).map_or(self.loaded, |collection| collection.floor);
+        match self.shown_since {
+            Some(since) if covers(&Tenant::system(), kind, ns) => floor.max(since),
+            _ => floor,
+        }
+    }
+
+    /// Shows what has changed of the Leases of hosts. The answer says of each change whether its Lease is new; none: it is
+    /// gone.
+    pub(super) fn show(
+        &mut self,
+        shown: Vec<Shown>,
+        at: (Revision, TenantRevision),
+        remembered: usize,
+    ) -> Vec<Option<bool>> {
+        self.shown_since.get_or_insert(at.1);
+        let Some(collection) = self.collection_mut(lease()) else { return Vec::new() };
+        // However many hosts there are, what was shown last is remembered.
+        collection.least_remembered = collection.objects.len().max(shown.len()) * SHOWINGS;
+        let mut changes = Vec::with_capacity(shown.len());
+        for (path, entry) in shown {
+            match entry {
+                Some(entry) => changes.push(Some(collection.put(&path, entry, remembered).is_none())),
+                None => changes.extend(collection.delete(&path, at, remembered).map(|_| None)),
+            }
+        }
+        changes
     }
 
     pub(crate) fn forget(&mut self, until: Revision) {
@@ -100,7 +136,13 @@ impl TenantState {
 
 impl Collection {
     fn new(floor: TenantRevision) -> Self {
-        Self { objects: BTreeMap::new(), history: VecDeque::new(), floor, changed: latest::Sender::new(()) }
+        Self {
+            objects: BTreeMap::new(),
+            history: VecDeque::new(),
+            floor,
+            least_remembered: 0,
+            changed: latest::Sender::new(()),
+        }
     }
 
     /// Takes a change in; the answer is what was there before.
@@ -128,7 +170,7 @@ impl Collection {
 
     fn remember(&mut self, past: Past, remembered: usize) {
         self.history.push_back(past);
-        while self.history.len() > remembered {
+        while self.history.len() > remembered.max(self.least_remembered) {
             self.forget_oldest();
         }
     }
@@ -160,6 +202,38 @@ impl Collection {
             to += 1;
         }
         Some(self.history.range(from..to).cloned().collect())
+    }
+
+    /// How many changes one resource version is of.
+    pub(crate) fn changes_at(&self, version: TenantRevision) -> usize {
+        let from = self.history.partition_point(|past| past.at() < version);
+        self.history.range(from..).take_while(|past| past.at() == version).count()
+    }
+
+    /// What was there at a resource version, behind a `namespace/name`; none: it is not remembered.
+    pub(crate) fn objects_at(
+        &self,
+        version: TenantRevision,
+        after: Option<&str>,
+    ) -> Option<BTreeMap<Box<str>, Arc<Entry>>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let is_behind = |path: &str| after.is_none_or(|after| path > after);
+        let range = self.objects.range::<str, _>((start, Bound::Unbounded));
+        let mut objects: BTreeMap<_, _> = range.map(|(path, entry)| (path.clone(), entry.clone())).collect();
+        for past in self.history.iter().rev().take_while(|past| past.at() > version) {
+            let entry = past.entry();
+            let path = key::join(&entry.namespace, &entry.name);
+            match past {
+                Past::Put { previous, .. } if is_behind(&path) => match previous {
+                    Some(previous) => drop(objects.insert(path.into(), previous.clone())),
+                    None => drop(objects.remove(path.as_str())),
+                },
+                Past::Put { .. } => {}
+                // What is remembered of it has the version of its end and not its own.
+                Past::Deleted(_) => return None,
+            }
+        }
+        Some(objects)
     }
 
     /// Tells those who wait that something changed.

@@ -7,7 +7,7 @@ use tokio::sync::watch as latest;
 
 use meridian_store::Revision;
 
-use super::{Applied, Cache, State};
+use super::{Applied, Cache, State, is_view};
 use crate::change::{Change, FollowError};
 use crate::{Entry, key};
 
@@ -128,7 +128,8 @@ impl State {
             }
             for collection in state.collections() {
                 let put = |entry: &Arc<Entry>| Change::Put { entry: entry.clone(), previous: None };
-                changes.extend(collection.objects.values().map(put));
+                let is_stored = |entry: &&Arc<Entry>| !is_view(tenant, entry.kind, &entry.namespace);
+                changes.extend(collection.objects.values().filter(is_stored).map(put));
             }
         }
         changes.push(Change::InSync);

@@ -15,7 +15,7 @@ use meridian_store::{
     Error, KeyRange, RangeRequest, Revision, Store, Tenant, TenantRevision, Watch, WatchRequest,
 };
 
-use super::{Applied, Cache, Log, State};
+use super::{Applied, Cache, Heartbeats, Log, State};
 use crate::metrics::Metrics;
 
 /// The watch that feeds a cache.
@@ -68,6 +68,7 @@ impl Cache {
             applied: latest::Sender::new(Applied { revision: from, closed: false }),
             metrics,
             remembered,
+            heartbeats: Heartbeats::default(),
         });
         Ok((cache.clone(), Feeding { cache, watch }))
     }

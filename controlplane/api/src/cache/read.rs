@@ -34,6 +34,17 @@ pub(crate) enum Place {
     Unknown,
 }
 
+/// What there was at a moment.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// These objects, and the moment.
+    Known(Vec<Arc<Entry>>, TenantRevision),
+    /// It has not come: this is where the tenant stands.
+    Ahead(TenantRevision),
+    /// It is not remembered; what came after this one is.
+    Forgotten(TenantRevision),
+}
+
 /// What a watcher waits for.
 #[derive(Debug)]
 pub(crate) enum Waiting {
@@ -125,6 +136,42 @@ impl Cache {
         snapshot
     }
 
+    /// The objects of a kind at a resource version (none: now), behind a `namespace/name`, out of memory alone; with an empty
+    /// `ns` of all namespaces.
+    pub(crate) fn list_at(
+        &self,
+        tenant: &Tenant,
+        kind: &Kind,
+        ns: &str,
+        at: Option<TenantRevision>,
+        after: Option<&str>,
+    ) -> Then {
+        let state = self.read();
+        let Some(tenant) = state.tenants.get(tenant) else {
+            return Then::Known(Vec::new(), TenantRevision::FIRST);
+        };
+        let at = at.unwrap_or(tenant.revision);
+        if at > tenant.revision {
+            return Then::Ahead(tenant.revision);
+        }
+        let floor = tenant.floor(kind, ns);
+        if at < floor {
+            return Then::Forgotten(floor);
+        }
+        let Some(collection) = tenant.collection(kind) else { return Then::Known(Vec::new(), at) };
+        let Some(objects) = collection.objects_at(at, after) else { return Then::Forgotten(tenant.revision) };
+        let within = |entry: &Arc<Entry>| ns.is_empty() || entry.namespace == ns;
+        Then::Known(objects.into_values().filter(within).collect(), at)
+    }
+
+    /// Whether several objects of a kind changed at a resource version, so that whoever was told of one of them may have
+    /// missed the others.
+    pub(crate) fn is_of_several(&self, tenant: &Tenant, kind: &Kind, version: TenantRevision) -> bool {
+        let state = self.read();
+        let collection = state.tenants.get(tenant).and_then(|tenant| tenant.collection(kind));
+        collection.is_some_and(|collection| collection.changes_at(version) > 1)
+    }
+
     /// How many objects of a kind come after one.
     pub(crate) fn count_after(&self, tenant: &Tenant, kind: &Kind, ns: &str, last: &Entry) -> usize {
         let state = self.read();
@@ -141,10 +188,17 @@ impl Cache {
     }
 
     /// What is new for a watcher.
-    pub(crate) fn after(&self, tenant: &Tenant, kind: &Kind, place: TenantRevision, most: usize) -> Place {
+    pub(crate) fn after(
+        &self,
+        tenant: &Tenant,
+        kind: &Kind,
+        ns: &str,
+        place: TenantRevision,
+        most: usize,
+    ) -> Place {
         let state = self.read();
         let Some(tenant) = state.tenants.get(tenant) else { return Place::Unknown };
-        let floor = tenant.floor(kind);
+        let floor = tenant.floor(kind, ns);
         if place < floor {
             return Place::Forgotten(floor);
         }

@@ -8,6 +8,7 @@ use meridian_schema::{Home, Kind, apply_defaults, initial_status, validate_new};
 use meridian_store::{Compare, KeyRange, Op, OpResult, RangeRequest, Revision, Tenant, Txn};
 
 use super::Registry;
+use super::heartbeats::check_writable;
 use crate::entry::Form;
 use crate::failure::FailureCause;
 use crate::object::{self, meta, metadata, set_meta};
@@ -62,6 +63,7 @@ impl Registry {
                 "hosts belong to the operators of the region",
             ));
         }
+        check_writable(tenant, kind, ns, meta(&object, "name"))?;
         place(kind, ns, &mut object)?;
         let generated = meta(&object, "name").is_empty() && !meta(&object, "generateName").is_empty();
         self.stamp(kind, &mut object);

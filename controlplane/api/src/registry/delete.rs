@@ -42,7 +42,7 @@ impl Registry {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<Deleted, Failure> {
-        Self::check_deletable(kind, name)?;
+        Self::check_deletable(&caller.tenant, kind, name)?;
         let target = Target { kind, tenant: &caller.tenant, ns, name };
         let lease = self.event_lease(&caller.tenant, kind).await?;
         let decided = self.transact(target, |base| {

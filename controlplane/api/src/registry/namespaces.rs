@@ -4,11 +4,12 @@ use std::sync::PoisonError;
 
 use serde_json::json;
 
-use meridian_schema::{Kind, namespace, priority_class};
+use meridian_schema::{Kind, lease, namespace, priority_class};
 use meridian_store::{KeyRange, RangeRequest, Revision, Tenant};
 
 use super::Registry;
 use super::create::Trust;
+use crate::cache::is_view;
 use crate::{CreateOptions, Failure, key};
 
 /// The namespaces that every tenant has.
@@ -115,8 +116,10 @@ impl Registry {
     }
 
     /// Checks that a namespace may be deleted.
-    pub(super) fn check_deletable(kind: &Kind, name: &str) -> Result<(), Failure> {
-        if kind == namespace() && PROTECTED.contains(&name) {
+    pub(super) fn check_deletable(tenant: &Tenant, kind: &Kind, name: &str) -> Result<(), Failure> {
+        // What is in it is not stored, so it could never be emptied.
+        let holds_views = kind == namespace() && is_view(tenant, lease(), name);
+        if holds_views || (kind == namespace() && PROTECTED.contains(&name)) {
             return Err(Failure::forbidden(kind, name, "this namespace may not be deleted"));
         }
         Ok(())

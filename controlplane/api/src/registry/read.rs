@@ -8,7 +8,7 @@ use meridian_store::{RangeRequest, Revision, Tenant, TenantRevision};
 use super::Registry;
 use super::filter::Filter;
 use super::version::{self, AsOf, Continue};
-use crate::cache::{Cache, Snapshot, entry};
+use crate::cache::{Cache, Snapshot, covers, entry};
 use crate::{BindingRecord, Caller, Entry, Failure, List, ListOptions, key};
 
 /// Objects read at once where some of them may not match.
@@ -56,7 +56,9 @@ impl Registry {
         resource_version: Option<&str>,
     ) -> Result<Arc<Entry>, Failure> {
         let cache = self.cache(kind);
-        reach(cache, &caller.tenant, version::of_get(resource_version)?).await?;
+        let as_of = version::of_get(resource_version)?;
+        self.show(&caller.tenant, kind, ns, as_of == AsOf::Now).await?;
+        reach(cache, &caller.tenant, as_of).await?;
         cache.get(&caller.tenant, kind, ns, name).ok_or_else(|| Failure::not_found(kind, name))
     }
 
@@ -82,6 +84,9 @@ impl Registry {
                     "specifying resource version is not allowed when using continue",
                 ));
             }
+            if covers(tenant, kind, ns) {
+                return self.list_shown(tenant, kind, &filter, limit, options).await;
+            }
             let token = Continue::decode(token)?;
             let at = match u64::try_from(token.rv) {
                 Ok(version) => Some(self.history(cache, tenant, version, Some(&token.start)).await?),
@@ -89,6 +94,9 @@ impl Registry {
             };
             let page = Page { kind, tenant, filter, at, start: Some(&token.start), limit };
             return read_page(cache, &page).await;
+        }
+        if covers(tenant, kind, ns) {
+            return self.list_shown(tenant, kind, &filter, limit, options).await;
         }
         let as_of = version::of_list(options)?;
         reach(cache, tenant, as_of).await?;

@@ -16,6 +16,7 @@ use meridian_store::{
 };
 
 use super::Registry;
+use super::heartbeats::check_writable;
 use crate::cache::{Held, entry};
 use crate::entry::Form;
 use crate::{BindingRecord, Entry, Failure, key};
@@ -129,6 +130,7 @@ impl Registry {
         target: Target<'_>,
         mut decide: impl FnMut(&Base) -> Result<Plan, Failure>,
     ) -> Result<Outcome, Failure> {
+        check_writable(target.tenant, target.kind, target.ns, target.name)?;
         let cache = self.cache(target.kind);
         let mut base = if target.is_pod() {
             let (entry, held) = cache.get_with_binding(target.tenant, target.kind, target.ns, target.name);

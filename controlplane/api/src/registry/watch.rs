@@ -13,8 +13,8 @@ use meridian_store::{Tenant, TenantRevision};
 use super::Registry;
 use super::filter::Filter;
 use super::read::{reach, snapshot};
-use super::version::{self, From};
-use crate::cache::{Cache, Past, Place, Waiting};
+use super::version::{self, AsOf, From};
+use crate::cache::{Cache, Past, Place, Waiting, Watched};
 use crate::metrics::Metrics;
 use crate::{Caller, Entry, Failure, WatchEvent, WatchOptions};
 
@@ -44,6 +44,10 @@ pub struct WatchStream {
     next_bookmark: Option<Duration>,
     end: Duration,
     ended: bool,
+    /// There where objects may be shown together: a resource version does not tell how many of them a client knows.
+    shown: Option<Watched>,
+    /// The last such version that was told without a bookmark behind it.
+    unmarked: Option<TenantRevision>,
 }
 
 impl Registry {
@@ -64,6 +68,8 @@ impl Registry {
         let filter = Filter::new(ns, options.label_selector.as_ref(), options.field_selector.as_ref());
         let mut found = VecDeque::new();
         let mut place = TenantRevision(0);
+        let fresh = !matches!(from, From::After(_) | From::Start { as_of: AsOf::Any, .. });
+        let shown = self.keep_showing(tenant, kind, ns, fresh).await?;
         match from {
             From::After(version) => place = TenantRevision(version),
             From::Now => {
@@ -102,10 +108,15 @@ impl Registry {
             end: now.saturating_add(options.timeout.unwrap_or(DEFAULT_TIMEOUT)),
             ended: false,
             clock,
+            shown,
+            unmarked: None,
         };
         stream.plan_bookmark();
         if let From::After(version) = from {
             stream.check_start(version).await?;
+            if stream.shown.is_some() && cache.is_of_several(tenant, kind, place) {
+                stream.expire(place.next());
+            }
         }
         Ok(stream)
     }
@@ -159,13 +170,15 @@ impl WatchStream {
 
     /// Looks for what is new. True: it is worth another look before waiting.
     fn look(&mut self) -> bool {
-        match self.cache.after(&self.tenant, self.kind, self.place, AT_ONCE) {
+        match self.cache.after(&self.tenant, self.kind, &self.filter.ns, self.place, AT_ONCE) {
             Place::Changes(changes, reached) => {
                 let more = changes.len() >= AT_ONCE;
+                let last = changes.last().map(Past::at);
                 for past in changes {
                     self.found.extend(told(&self.filter, past));
                 }
                 self.place = reached;
+                self.mark(last);
                 more || !self.found.is_empty()
             }
             Place::Forgotten(kept) => {
@@ -174,6 +187,24 @@ impl WatchStream {
                 true
             }
             Place::Unknown => false,
+        }
+    }
+
+    /// After objects that were shown together a client that takes bookmarks gets one, once there is a later version to name:
+    /// with that one it can go on.
+    fn mark(&mut self, last: Option<TenantRevision>) {
+        if self.shown.is_none() || self.next_bookmark.is_none() {
+            return;
+        }
+        if let Some(last) = last.filter(|_| !self.found.is_empty()) {
+            self.unmarked = Some(last);
+        }
+        if self.unmarked.is_some_and(|last| self.place > last) {
+            self.unmarked = None;
+            self.found.push_back(WatchEvent::Bookmark {
+                resource_version: self.place.0,
+                initial_events_end: false,
+            });
         }
     }
 

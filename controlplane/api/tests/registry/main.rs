@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod continuity;
+mod heartbeats;
 mod ledger;
 mod lists;
 mod objects;

@@ -205,6 +205,10 @@ impl Actor {
         host.modified = host.modified.max(entry.modified);
         host.last_heard = now;
         host.marked = Health::of(&object);
+        if host.has_node {
+            self.heartbeats.appeared(entry);
+            self.heartbeats.heard(host.name(), self.clock.date());
+        }
         self.feed_host(number);
         Ok(())
     }
@@ -248,6 +252,9 @@ impl Actor {
             return;
         };
         host.last_heard = now;
+        if matches!(message.message, Some(agent_message::Message::Heartbeat(_))) {
+            self.heartbeats.heard(host.name(), self.clock.date());
+        }
         if host.health != Health::Ready && self.ledger.is_inventoried(number) {
             self.set_health(number, Health::Ready);
         }

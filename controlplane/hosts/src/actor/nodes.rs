@@ -70,6 +70,7 @@ impl Actor {
             return;
         }
         host.modified = entry.modified;
+        self.heartbeats.appeared(entry);
         let object = entry.value();
         if !host.is_marking {
             host.marked = Health::of(&object);
@@ -114,6 +115,7 @@ impl Actor {
         }
         host.modified = at;
         host.has_node = false;
+        self.heartbeats.gone(name);
         let session = host.session;
         self.leaving.push(number);
         self.ledger.set_reachable(number, false);

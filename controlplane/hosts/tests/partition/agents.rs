@@ -7,7 +7,7 @@ use meridian_proto::v1::{Goodbye, Heartbeat, agent_message, link_message};
 use serde_json::json;
 
 use crate::peers::{Agent, Replica, Tenant, node_object};
-use crate::region::{Region, condition, taints};
+use crate::region::{PATIENCE, Region, condition, taints};
 
 #[tokio::test]
 async fn a_host_that_falls_silent_is_marked_and_comes_back() {
@@ -207,4 +207,55 @@ async fn a_node_that_is_deleted_goes_once_nothing_is_left_on_it() {
         () = passing => {}
     }
     assert!(region.node("h1").is_none());
+}
+
+/// The renewal that a host's Lease tells; none: there is no Lease.
+async fn renewed(region: &Region, host: &str) -> Option<String> {
+    // What is shown is at most so old.
+    region.clock.advance(Duration::from_secs(1));
+    let caller = Caller::system("test");
+    let lease = region.registry.get(&caller, meridian_schema::lease(), "kube-node-lease", host).await.ok()?;
+    let lease = lease.value();
+    let node = region.node(host).expect("a host with a lease has a Node");
+    assert_eq!(lease["metadata"]["ownerReferences"][0]["uid"], node["metadata"]["uid"]);
+    assert_eq!(lease["spec"]["holderIdentity"], host);
+    Some(lease["spec"]["renewTime"].as_str().unwrap_or("never").to_owned())
+}
+
+#[tokio::test]
+async fn a_lease_tells_when_a_host_was_last_heard_of() {
+    let region = Region::new().await;
+    assert_eq!(renewed(&region, "h1").await, None);
+    let mut agent = Agent::new(&region, "h1").await;
+    let first = renewed(&region, "h1").await.expect("there is a lease");
+    let beat = async |region: &Region, agent: &mut Agent, number| {
+        region.clock.advance(Duration::from_secs(10));
+        agent.say(agent_message::Message::Heartbeat(Heartbeat { number })).await;
+        while !matches!(agent.hear().await, link_message::Message::Heartbeat(beat) if beat.number == number) {
+        }
+    };
+    let appended = region.tenant_revision().await;
+    for number in 0..10 {
+        beat(&region, &mut agent, number).await;
+    }
+    assert_eq!(region.tenant_revision().await, appended, "a heartbeat is no write");
+    let later = renewed(&region, "h1").await.expect("there is a lease");
+    assert!(later > first && later.ends_with('Z') && later.len() == 27, "{first} {later}");
+    assert_eq!(renewed(&region, "h1").await, Some(later));
+
+    // After a restart the host is known, and not heard of yet.
+    let region = region.restart().await;
+    assert_eq!(renewed(&region, "h1").await.as_deref(), Some("never"));
+    let _agent = Agent::new(&region, "h1").await;
+    assert_ne!(renewed(&region, "h1").await.as_deref(), Some("never"));
+    let caller = Caller::system("test");
+    let node = meridian_schema::node();
+    region.registry.delete(&caller, node, "", "h1", &DeleteOptions::default()).await.unwrap();
+    let gone = tokio::time::timeout(PATIENCE, async {
+        while region.registry.get(&caller, meridian_schema::lease(), "kube-node-lease", "h1").await.is_ok() {
+            region.clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    });
+    gone.await.expect("the lease goes with the Node");
 }

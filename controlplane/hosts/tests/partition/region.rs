@@ -102,6 +102,11 @@ impl Region {
         Some(metric.get_counter().get_value() + metric.get_gauge().get_value())
     }
 
+    /// How far the log of the tenants' objects has come.
+    pub(crate) async fn tenant_revision(&self) -> meridian_store::Revision {
+        self.tenants_store.revision().await.expect("the store is open")
+    }
+
     pub(crate) fn node(&self, name: &str) -> Option<Value> {
         let entry = self.registry.cached(&Tenant::system(), meridian_schema::node(), "", name)?;
         Some(entry.value())
