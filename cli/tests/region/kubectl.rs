@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::process::{Kubectl, Region, kubectls};
+use crate::process::{Kubectl, Process, Region, kubectls};
 
 /// Delays that are long enough to be seen on the way and short enough to wait for.
 const QUICK: [&str; 8] =
@@ -20,6 +20,7 @@ fn every_kubectl_works_with_a_region() {
         hosts_are_heard_of(&kubectl);
         hosts_are_emptied(&kubectl);
         small_objects_are_kept(&kubectl);
+        operators_see_all_tenants(&kubectl, &region.url);
         fields_are_explained(&kubectl);
     }
 }
@@ -137,6 +138,28 @@ fn edit(kubectl: &Kubectl, arguments: &[&str], script: &str) {
         .output()
         .expect("kubectl runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn operators_see_all_tenants(kubectl: &Kubectl, url: &str) {
+    let server = |tenant: &str| format!("--server={url}/tenants/{tenant}");
+    let (all, blue, red) = (server("all"), server("blue"), server("red"));
+    kubectl.run(&[&blue, "create", "configmap", "settings"]);
+    let columns = r"custom-columns=TENANT:.metadata.annotations.meridian\.io/tenant,NAME:.metadata.name";
+    let watch = [&all, "get", "configmaps", "-A", "-w", "--no-headers", "-o", columns];
+    let mut watch = Process::start(&mut kubectl.command(&watch));
+    watch.line("blue");
+    kubectl.run(&[&red, "create", "configmap", "settings"]);
+    watch.line("red");
+    let table = kubectl.run(&[&all, "get", "configmaps", "-A"]);
+    let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().take(3).collect()).collect();
+    let expected =
+        [["NAMESPACE", "TENANT", "NAME"], ["default", "blue", "settings"], ["default", "red", "settings"]];
+    assert_eq!(rows, expected, "{table}");
+    let refused = kubectl.refused(&[&all, "delete", "configmap", "settings"]);
+    assert!(refused.contains("name its tenant"), "{refused}");
+    for tenant in [&blue, &red] {
+        kubectl.run(&[tenant, "delete", "configmap", "settings"]);
+    }
 }
 
 fn fields_are_explained(kubectl: &Kubectl) {

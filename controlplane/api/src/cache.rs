@@ -9,6 +9,7 @@
 //! Resource versions are each tenant's own sequence. A tenant's places are told in it, so what other tenants write neither
 //! moves nor expires them.
 
+mod across;
 mod apply;
 mod collection;
 mod follow;
@@ -24,6 +25,7 @@ use tokio::sync::watch as latest;
 use meridian_schema::Home;
 use meridian_store::{Revision, Store, Tenant};
 
+pub(crate) use self::across::Across;
 pub(crate) use self::apply::entry;
 use self::collection::TenantState;
 pub(crate) use self::collection::{Collection, Held, Past};

@@ -89,6 +89,9 @@ struct MetadataOutline {
     metadata: OutlineMetadata,
 }
 
+/// The annotation that names an object's tenant to those who look at all of them.
+pub const TENANT_ANNOTATION: &str = "meridian.io/tenant";
+
 /// What lies between the start of the stored form and the first member of its metadata.
 const METADATA: &str = ",\"metadata\":{";
 
@@ -207,6 +210,49 @@ impl Entry {
         Self { modified, tenant_modified, ..self.clone() }
     }
 
+    /// The object as operators see it who look at all tenants: with an annotation that names its tenant, whatever it says
+    /// itself, and the partition's revision for a resource version.
+    #[must_use]
+    pub(crate) fn across_tenants(&self) -> Self {
+        let seen = Self { tenant_modified: TenantRevision(self.modified.0), ..self.clone() };
+        Self { bytes: self.marked().unwrap_or_else(|| self.marked_anew()), ..seen }
+    }
+
+    /// Members of metadata are in the order of their names, so that annotations come first where there are any.
+    fn marked(&self) -> Option<Bytes> {
+        const ANNOTATIONS: &[u8] = b"\"annotations\":{";
+        let behind = self.metadata_start();
+        let (head, rest) = self.bytes.split_at_checked(behind).filter(|_| behind > 0)?;
+        if contains(rest, TENANT_ANNOTATION.as_bytes()) {
+            return None;
+        }
+        let mark = format!("\"{TENANT_ANNOTATION}\":\"{}\"", self.tenant);
+        let mut out = Vec::with_capacity(self.bytes.len() + mark.len() + ANNOTATIONS.len() + 2);
+        out.extend_from_slice(head);
+        out.extend_from_slice(ANNOTATIONS);
+        out.extend_from_slice(mark.as_bytes());
+        let (closing, rest): (&[u8], _) = match rest.strip_prefix(ANNOTATIONS) {
+            Some(rest) if rest.first() == Some(&b'}') => (b"", rest),
+            Some(rest) => (b",", rest),
+            None if contains(rest, ANNOTATIONS) => return None,
+            None if rest.first() == Some(&b'}') => (b"}", rest),
+            None => (b"},", rest),
+        };
+        out.extend_from_slice(closing);
+        out.extend_from_slice(rest);
+        Some(out.into())
+    }
+
+    fn marked_anew(&self) -> Bytes {
+        let mut value = self.stored_value();
+        let annotations = crate::object::members(
+            crate::object::metadata(&mut value).entry("annotations").or_insert(Value::Null),
+        );
+        annotations.insert(TENANT_ANNOTATION.to_owned(), Value::String(self.tenant.to_string()));
+        // What could be decoded can be encoded.
+        encode(self.kind, &value).unwrap_or_default()
+    }
+
     fn metadata_start(&self) -> usize {
         let head = head(self.kind);
         if self.bytes.starts_with(head.as_bytes()) {
@@ -217,6 +263,10 @@ impl Entry {
         let found = self.bytes.windows(metadata.len()).position(|window| window == metadata);
         found.map_or(0, |at| at + metadata.len())
     }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// How the stored form of every object of a kind begins.
@@ -293,4 +343,51 @@ fn member(out: &mut Vec<u8>, first: &mut bool, name: &str, value: &Value) -> Res
     serde_json::to_writer(&mut *out, name)?;
     out.push(b':');
     serde_json::to_writer(&mut *out, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use meridian_schema::{deployment, pod};
+    use serde_json::json;
+
+    use super::*;
+
+    fn seen(kind: &'static Kind, object: &Value) -> Value {
+        let blue = Tenant::new("blue").unwrap();
+        let form = form(kind, object).unwrap();
+        let at = (Revision(70), TenantRevision(7));
+        let entry = Entry::written(kind, &blue, "default", "a", form, at);
+        let mut stored = entry.value();
+        let seen = entry.across_tenants();
+        let value = seen.value();
+        assert_eq!(serde_json::from_slice::<Value>(&seen.json()).unwrap(), value);
+        assert_eq!(
+            seen.json()
+                .windows(TENANT_ANNOTATION.len())
+                .filter(|part| *part == TENANT_ANNOTATION.as_bytes())
+                .count(),
+            1
+        );
+        stored["metadata"]["resourceVersion"] = json!("70");
+        stored["metadata"]["annotations"][TENANT_ANNOTATION] = json!("blue");
+        assert_eq!(value, stored, "nothing else is other");
+        value
+    }
+
+    #[test]
+    fn an_operator_sees_whose_an_object_is_whatever_it_says_itself() {
+        for metadata in [
+            json!({}),
+            json!({ "name": "a", "labels": { "app": "x" } }),
+            json!({ "annotations": {}, "name": "a" }),
+            json!({ "annotations": { "note": "1" } }),
+            json!({ "annotations": { "meridian.io/tenant": "red", "z": "\"annotations\":{" }, "name": "a" }),
+        ] {
+            let object = json!({ "metadata": metadata, "spec": { "nodeName": "h" } });
+            seen(pod(), &object);
+            let template = json!({ "metadata": { "annotations": { "of": "the template" } } });
+            let object = json!({ "metadata": { "name": "a" }, "spec": { "template": template } });
+            assert_eq!(seen(deployment(), &object)["spec"]["template"], template);
+        }
+    }
 }

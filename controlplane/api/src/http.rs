@@ -6,6 +6,7 @@
 //! `listing` and `watching` write the answer in the form that `negotiate` found. Objects go out as the bytes that are
 //! stored; only tables and metadata decode them.
 
+mod across;
 mod answer;
 mod body;
 mod connection;

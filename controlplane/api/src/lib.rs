@@ -10,7 +10,10 @@
 //! is a place among them. A write is one transaction that holds only if what it was decided on is still so.
 //!
 //! Parts in the same process use [`Registry::modify`] (read, change, write), `cached` and [`Registry::follow`] (everything
-//! in a partition, then every change in the order of commits). Resource versions are each tenant's own.
+//! in a partition, then every change in the order of commits). Resource versions are each tenant's own; operators may look
+//! at all tenants, in the partition's ([`Registry::list_across`], [`Registry::watch_across`]).
+//!
+//! Leases of hosts are not stored: they are a view of what [`Heartbeats`] are told.
 //!
 //! Pods are more than objects: a [`BindingRecord`] says that a pod holds resources of a host. Records are written only here,
 //! in one transaction with the pod, by the rules that keep a host from being given away twice:
@@ -43,7 +46,7 @@ pub use self::binding::{
 pub use self::cache::{Follow, Heartbeats};
 pub use self::caller::Caller;
 pub use self::change::{Change, FollowError};
-pub use self::entry::{Entry, Labels};
+pub use self::entry::{Entry, Labels, TENANT_ANNOTATION};
 pub use self::failure::{Details, Failure, FailureCause, Reason};
 pub use self::http::{
     ExplainRequest, ReadinessCheck, ServeError, ServeLimits, ServeOptions, TlsError, kubeconfig, serve, tls,

@@ -3,6 +3,7 @@
 //! Reads and watches come from a cache of each store; a write is one transaction that holds only if what it was decided on
 //! is still so. One generic path serves all kinds; what a kind has of its own stands in the file that is named after it.
 
+mod across;
 mod admit;
 mod assign;
 mod bind;

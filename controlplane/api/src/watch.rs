@@ -4,6 +4,19 @@ use std::sync::Arc;
 
 use crate::{Entry, Failure};
 
+impl WatchEvent {
+    /// As operators see it who look at all tenants.
+    pub(crate) fn across(self) -> Self {
+        let seen = |entry: Arc<Entry>| Arc::new(entry.across_tenants());
+        match self {
+            Self::Added(entry) => Self::Added(seen(entry)),
+            Self::Modified(entry) => Self::Modified(seen(entry)),
+            Self::Deleted(entry) => Self::Deleted(seen(entry)),
+            other => other,
+        }
+    }
+}
+
 /// What a watch tells.
 #[derive(Clone, Debug)]
 pub enum WatchEvent {

@@ -9,8 +9,8 @@ use tokio::sync::watch as latest;
 use meridian_schema::{Kind, kinds, lease};
 use meridian_store::{Revision, Tenant, TenantRevision};
 
-use super::covers;
 use super::heartbeats::Shown;
+use super::{covers, is_view};
 use crate::{BindingRecord, Entry, key};
 
 /// Changes of the Leases of hosts that are remembered, for each.
@@ -55,6 +55,8 @@ pub(crate) struct Collection {
     history: VecDeque<Past>,
     /// Changes up to and with this one are not in `history`.
     floor: TenantRevision,
+    /// The same as the partition's revision; 0 where everything since the cache was loaded is there.
+    floor_at: Revision,
     /// So many changes are remembered at least.
     least_remembered: usize,
     changed: latest::Sender<()>,
@@ -72,7 +74,7 @@ pub(crate) struct TenantState {
     /// By `namespace/name`.
     pub(crate) bindings: BTreeMap<Box<str>, Held>,
     /// Since when heartbeats are shown; none: they are not.
-    shown_since: Option<TenantRevision>,
+    shown_since: Option<(Revision, TenantRevision)>,
 }
 
 impl TenantState {
@@ -100,7 +102,7 @@ impl TenantState {
     pub(crate) fn floor(&self, kind: &Kind, ns: &str) -> TenantRevision {
         let floor = self.collection(kind).map_or(self.loaded, |collection| collection.floor);
         match self.shown_since {
-            Some(since) if covers(&Tenant::system(), kind, ns) => floor.max(since),
+            Some((_, since)) if covers(&Tenant::system(), kind, ns) => floor.max(since),
             _ => floor,
         }
     }
@@ -113,7 +115,7 @@ impl TenantState {
         at: (Revision, TenantRevision),
         remembered: usize,
     ) -> Vec<Option<bool>> {
-        self.shown_since.get_or_insert(at.1);
+        self.shown_since.get_or_insert(at);
         let Some(collection) = self.collection_mut(lease()) else { return Vec::new() };
         // However many hosts there are, what was shown last is remembered.
         collection.least_remembered = collection.objects.len().max(shown.len()) * SHOWINGS;
@@ -125,6 +127,13 @@ impl TenantState {
             }
         }
         changes
+    }
+
+    /// The Leases of hosts among others, and the partition's revision up to which their changes are not remembered.
+    pub(super) fn shown(&self) -> Option<(&Collection, Revision)> {
+        let (since, _) = self.shown_since?;
+        let leases = self.collection(lease())?;
+        Some((leases, leases.floor_at.max(since)))
     }
 
     pub(crate) fn forget(&mut self, until: Revision) {
@@ -140,6 +149,7 @@ impl Collection {
             objects: BTreeMap::new(),
             history: VecDeque::new(),
             floor,
+            floor_at: Revision(0),
             least_remembered: 0,
             changed: latest::Sender::new(()),
         }
@@ -178,6 +188,7 @@ impl Collection {
     fn forget_oldest(&mut self) {
         if let Some(oldest) = self.history.pop_front() {
             self.floor = oldest.at();
+            self.floor_at = oldest.entry().modified;
         }
     }
 
@@ -202,6 +213,16 @@ impl Collection {
             to += 1;
         }
         Some(self.history.range(from..to).cloned().collect())
+    }
+
+    /// Changes of the Leases of hosts after a revision of the partition.
+    pub(super) fn shown_after(&self, place: Revision) -> impl Iterator<Item = &Past> {
+        let from = self.history.partition_point(|past| past.entry().modified <= place);
+        let is_shown = |past: &&Past| {
+            let entry = past.entry();
+            is_view(&entry.tenant, entry.kind, &entry.namespace)
+        };
+        self.history.range(from..).filter(is_shown)
     }
 
     /// How many changes one resource version is of.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch as latest;
 
+use meridian_schema::Kind;
 use meridian_store::Revision;
 
-use super::{Applied, Cache, State, is_view};
+use super::{Applied, Cache, Past, State, is_view};
 use crate::change::{Change, FollowError};
 use crate::{Entry, key};
 
@@ -41,6 +42,37 @@ impl Log {
         while self.changes.front().is_some_and(|(revision, _)| *revision <= until) {
             self.forget_oldest();
         }
+    }
+
+    pub(super) fn floor(&self) -> Revision {
+        self.floor
+    }
+
+    /// Changes of objects of a kind after a place, whole commits, about `most`; and where they end, if there are more.
+    pub(super) fn after_of(
+        &self,
+        kind: &Kind,
+        place: Revision,
+        most: usize,
+    ) -> (Vec<Past>, Option<Revision>) {
+        let from = self.changes.partition_point(|(revision, _)| *revision <= place);
+        let mut last = place;
+        let mut found = Vec::new();
+        for (revision, change) in self.changes.range(from..) {
+            let past = match change {
+                Change::Put { entry, previous } if entry.kind == kind => {
+                    Past::Put { entry: entry.clone(), previous: previous.clone() }
+                }
+                Change::Deleted(entry) if entry.kind == kind => Past::Deleted(entry.clone()),
+                _ => continue,
+            };
+            if found.len() >= most && last != *revision {
+                return (found, Some(last));
+            }
+            found.push(past);
+            last = *revision;
+        }
+        (found, None)
     }
 
     /// Changes after a place, whole commits, about `most`; none if they are no longer all remembered.

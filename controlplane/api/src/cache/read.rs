@@ -233,7 +233,7 @@ impl Cache {
 
 impl super::collection::Collection {
     /// The objects of a namespace; with an empty one all.
-    fn within(&self, ns: &str) -> impl Iterator<Item = &Arc<Entry>> {
+    pub(super) fn within(&self, ns: &str) -> impl Iterator<Item = &Arc<Entry>> {
         let start = if ns.is_empty() { String::new() } else { format!("{ns}/") };
         let range = self.objects.range::<str, _>((Bound::Included(start.as_str()), Bound::Unbounded));
         let ns = ns.to_owned();

@@ -86,15 +86,15 @@ async fn dispatch(
     label: &mut Label,
 ) -> Result<Response<Body>, Failure> {
     context::check_origin(parts)?;
-    let Route { tenant, page } = Route::parse(parts.uri.path())?;
+    let Route { tenant, across, page } = Route::parse(parts.uri.path())?;
     let query = Query::parse(parts.uri.query())?;
     match page {
         Page::Resource(target) => {
             // Boxed: of all pages this one keeps most between its waits.
-            Box::pin(resource(server, parts, body, label, tenant, &target, &query)).await
+            Box::pin(resource(server, parts, body, label, (tenant, across), &target, &query)).await
         }
         // What the whole process does is no tenant's business.
-        Page::Metrics if !tenant.is_system() => Err(refuse::no_such_page()),
+        Page::Metrics if !tenant.is_system() || across => Err(refuse::no_such_page()),
         page => {
             label.verb = "GET";
             label.resource = Cow::Borrowed("");
@@ -108,7 +108,7 @@ async fn resource(
     parts: &Parts,
     body: Incoming,
     label: &mut Label,
-    tenant: meridian_store::Tenant,
+    (tenant, across): (meridian_store::Tenant, bool),
     target: &Target<'_>,
     query: &Query<'_>,
 ) -> Result<Response<Body>, Failure> {
@@ -143,6 +143,7 @@ async fn resource(
     let request = objects::Request {
         server,
         caller: context::caller(tenant),
+        across,
         verb,
         kind: target.kind,
         namespace: &target.namespace,

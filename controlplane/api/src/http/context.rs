@@ -72,6 +72,11 @@ pub(super) fn caller(tenant: Tenant) -> Caller {
     }
 }
 
+/// The rest of a path that is about all tenants; none: it is about one.
+pub(super) fn split_all(path: &str) -> Option<&str> {
+    path.strip_prefix("/tenants/all").filter(|rest| rest.starts_with('/'))
+}
+
 /// The tenant that a path begins with, if it does, and the rest of the path.
 pub(super) fn split_tenant(path: &str) -> Result<(Option<Tenant>, &str), Failure> {
     let Some(rest) = path.strip_prefix("/tenants/") else { return Ok((None, path)) };
@@ -81,10 +86,10 @@ pub(super) fn split_tenant(path: &str) -> Result<(Option<Tenant>, &str), Failure
 
 /// A tenant by the name that a URL gives it.
 pub(super) fn tenant(name: &str) -> Result<Tenant, Failure> {
-    // Kept for views over all tenants.
+    // Kept for what operators see of all tenants.
     if name == "all" {
         return Err(Failure::bad_request(
-            "\"all\" is no tenant: views over all tenants are not served".to_owned(),
+            "\"all\" is no tenant: what all tenants have is at /tenants/all/api/... and /tenants/all/apis/...",
         ));
     }
     Tenant::new(name).map_err(|error| Failure::bad_request(error.to_string()))

@@ -31,6 +31,7 @@ struct Writer {
     kind: &'static Kind,
     shape: Shape,
     include: Include,
+    across: bool,
     now: jiff::Timestamp,
     meta: ListMeta,
     items: Vec<Arc<Entry>>,
@@ -51,6 +52,7 @@ pub(super) fn respond(
         kind: columns.kind,
         shape: form.shape,
         include: columns.include,
+        across: columns.across,
         now: columns.now,
         meta: ListMeta {
             resource_version: list.resource_version,
@@ -100,7 +102,8 @@ impl Writer {
     /// Appends at least `size` bytes to `out`, if there are so many.
     fn piece(&mut self, out: &mut Vec<u8>, size: usize) {
         let start = out.len();
-        let columns = Columns { kind: self.kind, include: self.include, now: self.now };
+        let (across, now) = (self.across, self.now);
+        let columns = Columns { kind: self.kind, include: self.include, across, now };
         let mut at = match self.at {
             Some(at) => at,
             None => {
@@ -116,6 +119,8 @@ impl Writer {
             if at > 0 {
                 out.push(b',');
             }
+            let seen = across.then(|| entry.across_tenants());
+            let entry = seen.as_ref().unwrap_or(entry);
             match self.shape {
                 Shape::Whole => entry.write_json(out),
                 Shape::Table(version) => table::write_row(out, version, entry, &columns),

@@ -98,6 +98,8 @@ impl Verb {
 pub(super) struct Request<'a> {
     pub(super) server: &'a Server,
     pub(super) caller: Caller,
+    /// Whether it is about all tenants.
+    pub(super) across: bool,
     pub(super) verb: Verb,
     pub(super) kind: &'static Kind,
     pub(super) namespace: &'a str,
@@ -114,6 +116,9 @@ impl Request<'_> {
     pub(super) async fn respond(&self) -> Result<Response<Body>, Failure> {
         if !self.kind.verbs.contains(&self.verb.name()) {
             return Err(refuse::method_not_allowed());
+        }
+        if self.across {
+            return Box::pin(self.respond_across()).await;
         }
         match self.verb {
             Verb::Get => self.get().await,
@@ -148,6 +153,9 @@ impl Request<'_> {
 
     /// Does what is asked of something under an object.
     pub(super) async fn respond_subresource(&self, name: &str) -> Result<Response<Body>, Failure> {
+        if self.across {
+            return Err(refuse::needs_a_tenant());
+        }
         // Meridian's own: no kind of the table has it, since no client of Kubernetes knows it.
         if name == "explanation" && self.kind == meridian_schema::pod() {
             if self.verb != Verb::Get {
@@ -200,6 +208,7 @@ impl Request<'_> {
         Ok(watching::respond(Watching {
             events,
             kind: self.kind,
+            across: false,
             form: self.form,
             include,
             clock: Arc::clone(&self.server.clock),
@@ -305,10 +314,11 @@ impl Request<'_> {
         Ok((decoded.object, decoded.warnings))
     }
 
-    fn columns(&self) -> Result<Columns<'static>, Failure> {
+    pub(super) fn columns(&self) -> Result<Columns<'static>, Failure> {
         Ok(Columns {
             kind: self.kind,
             include: Include::from_query(self.query)?,
+            across: self.across,
             now: self.server.clock.date(),
         })
     }

@@ -12,6 +12,15 @@ pub(super) fn method_not_allowed() -> Failure {
     Failure::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
 }
 
+/// Something that has a tenant is asked for where all tenants are looked at.
+pub(super) fn needs_a_tenant() -> Failure {
+    Failure::new(
+        Reason::MethodNotAllowed,
+        "the server does not allow this method on the requested resource: objects of all tenants are listed and watched \
+         under /tenants/all; to read or write one, name its tenant: /tenants/{tenant}/api/... or /tenants/{tenant}/apis/...",
+    )
+}
+
 /// None of the clauses of `Accept` is served.
 pub(super) fn not_acceptable(accept: &str, served: &[&str]) -> Failure {
     Failure::new(

@@ -16,7 +16,10 @@ use crate::Failure;
 /// What a request is about, and on behalf of which tenant.
 #[derive(Debug)]
 pub(super) struct Route<'a> {
+    /// The tenant whose user asks; where it is about all tenants, the operators'.
     pub(super) tenant: Tenant,
+    /// Whether it is about all tenants.
+    pub(super) across: bool,
     pub(super) page: Page<'a>,
 }
 
@@ -62,7 +65,11 @@ pub(super) struct Target<'a> {
 
 impl<'a> Route<'a> {
     pub(super) fn parse(path: &'a str) -> Result<Self, Failure> {
-        let (mut tenant, rest) = context::split_tenant(path)?;
+        let all = context::split_all(path);
+        let (mut tenant, rest) = match all {
+            Some(rest) => (Some(Tenant::system()), rest),
+            None => context::split_tenant(path)?,
+        };
         let mut segments = Segments { rest: rest.strip_prefix('/').ok_or_else(refuse::no_such_page)? };
         let first = segments.next()?.unwrap_or_default();
         let page = match &*first {
@@ -89,7 +96,7 @@ impl<'a> Route<'a> {
             },
             _ => return Err(refuse::no_such_page()),
         };
-        Ok(Self { tenant: tenant.unwrap_or_else(Tenant::system), page })
+        Ok(Self { tenant: tenant.unwrap_or_else(Tenant::system), across: all.is_some(), page })
     }
 }
 
@@ -192,8 +199,9 @@ mod tests {
     fn read(path: &str) -> String {
         match Route::parse(path) {
             Err(failure) => failure.code.to_string(),
-            Ok(Route { page: Page::Resource(target), tenant }) => format!(
-                "{tenant} {} {}/{}/{}",
+            Ok(Route { page: Page::Resource(target), tenant, across }) => format!(
+                "{}{tenant} {} {}/{}/{}",
+                if across { "all as " } else { "" },
                 target.kind.kind,
                 target.namespace,
                 target.name.as_deref().unwrap_or("*"),
@@ -223,6 +231,9 @@ mod tests {
             ("/tenants/blue/api/v1/namespaces/a/pods/b", "blue Pod a/b/*"),
             ("/api/v1/tenants/blue/namespaces/a/pods/b", "blue Pod a/b/*"),
             ("/api/v1/tenants/blue/nodes", "blue Node /*/*"),
+            ("/tenants/all/api/v1/pods", "all as system Pod /*/*"),
+            ("/tenants/all/apis/apps/v1/namespaces/a/deployments", "all as system Deployment a/*/*"),
+            ("/tenants/all-of-it/api/v1/pods", "all-of-it Pod /*/*"),
         ] {
             assert_eq!(read(path), expected, "{path}");
         }
@@ -244,10 +255,14 @@ mod tests {
             "/livez/a/b",
             "/openapi/v1",
             "/tenants/blue",
+            "/tenants/all",
+            "/tenants/all/tenants/blue/api/v1/pods",
+            "/tenants/all/api/v1/tenants/blue/pods",
         ] {
             assert_eq!(read(path), "404", "{path}");
         }
         assert_eq!(read("/tenants/Blue_1/api/v1/pods"), "400");
+        assert_eq!(read("/api/v1/tenants/all/pods"), "400");
     }
 
     #[test]

@@ -34,6 +34,8 @@ impl Include {
 pub(super) struct Columns<'a> {
     pub(super) kind: &'a Kind,
     pub(super) include: Include,
+    /// Whether objects are of all tenants: each row begins with its tenant then.
+    pub(super) across: bool,
     /// When ages are counted from.
     pub(super) now: Timestamp,
 }
@@ -79,18 +81,23 @@ pub(super) fn write_table_start(
     match columns {
         None => out.extend_from_slice(b"null"),
         Some(columns) => {
-            let definitions: Vec<Value> = table_columns(columns.kind)
-                .iter()
-                .map(|column| {
-                    json!({
-                        "name": column.name,
-                        "type": column.r#type,
-                        "format": column.format,
-                        "description": column.description,
-                        "priority": column.priority,
-                    })
+            let tenant = json!({
+                "name": "Tenant",
+                "type": "string",
+                "format": "",
+                "description": "The tenant that the object belongs to.",
+                "priority": 0,
+            });
+            let definitions = table_columns(columns.kind).iter().map(|column| {
+                json!({
+                    "name": column.name,
+                    "type": column.r#type,
+                    "format": column.format,
+                    "description": column.description,
+                    "priority": column.priority,
                 })
-                .collect();
+            });
+            let definitions = columns.across.then_some(tenant).into_iter().chain(definitions).collect();
             write(out, &Value::Array(definitions));
         }
     }
@@ -100,7 +107,7 @@ pub(super) fn write_table_start(
 /// One row.
 pub(super) fn write_row(out: &mut Vec<u8>, version: MetaVersion, entry: &Entry, columns: &Columns<'_>) {
     let value = entry.value();
-    write_cells(out, &value, columns);
+    write_cells(out, &value, entry.tenant.as_str(), columns);
     match columns.include {
         Include::Nothing => out.extend_from_slice(b"null"),
         Include::Metadata => write_metadata(out, &value, version.api_version(), "PartialObjectMetadata"),
@@ -116,7 +123,7 @@ pub(super) fn write_bookmark_row(
     bookmark: &Value,
     columns: &Columns<'_>,
 ) {
-    write_cells(out, bookmark, columns);
+    write_cells(out, bookmark, "", columns);
     match columns.include {
         Include::Object => write(out, bookmark),
         Include::Nothing | Include::Metadata => {
@@ -142,9 +149,13 @@ pub(super) fn write_metadata(out: &mut Vec<u8>, value: &Value, api_version: &str
 }
 
 /// `{"cells":[...],"object":`
-fn write_cells(out: &mut Vec<u8>, value: &Value, columns: &Columns<'_>) {
+fn write_cells(out: &mut Vec<u8>, value: &Value, tenant: &str, columns: &Columns<'_>) {
     out.extend_from_slice(b"{\"cells\":");
-    write(out, &Value::Array(table_cells(columns.kind, value, columns.now)));
+    let mut cells = table_cells(columns.kind, value, columns.now);
+    if columns.across {
+        cells.insert(0, json!(tenant));
+    }
+    write(out, &Value::Array(cells));
     out.extend_from_slice(b",\"object\":");
 }
 

@@ -26,6 +26,8 @@ const PIECE: usize = 64 << 10;
 pub(super) struct Watching {
     pub(super) events: WatchStream,
     pub(super) kind: &'static Kind,
+    /// Whether it is of all tenants.
+    pub(super) across: bool,
     pub(super) form: Form,
     pub(super) include: Include,
     pub(super) clock: Arc<dyn Clock>,
@@ -145,7 +147,12 @@ impl Serving {
     }
 
     fn columns(&self) -> Columns<'static> {
-        Columns { kind: self.watching.kind, include: self.watching.include, now: self.watching.clock.date() }
+        Columns {
+            kind: self.watching.kind,
+            include: self.watching.include,
+            across: self.watching.across,
+            now: self.watching.clock.date(),
+        }
     }
 }
 

@@ -15,15 +15,15 @@ use crate::{BindingRecord, Caller, Entry, Failure, List, ListOptions, key};
 const STRIDE: usize = 1000;
 
 /// Where a page is read.
-struct Page<'a> {
-    kind: &'static Kind,
-    tenant: &'a Tenant,
-    filter: Filter,
+pub(super) struct Page<'a> {
+    pub(super) kind: &'static Kind,
+    pub(super) tenant: &'a Tenant,
+    pub(super) filter: &'a Filter,
     /// At which revision, and which resource version that is; none: now.
-    at: Option<(Revision, u64)>,
+    pub(super) at: Option<(Revision, u64)>,
     /// Behind this `namespace/name`.
-    start: Option<&'a str>,
-    limit: usize,
+    pub(super) start: Option<&'a str>,
+    pub(super) limit: usize,
 }
 
 impl Registry {
@@ -92,7 +92,7 @@ impl Registry {
                 Ok(version) => Some(self.history(cache, tenant, version, Some(&token.start)).await?),
                 Err(_) => None,
             };
-            let page = Page { kind, tenant, filter, at, start: Some(&token.start), limit };
+            let page = Page { kind, tenant, filter: &filter, at, start: Some(&token.start), limit };
             return read_page(cache, &page).await;
         }
         if covers(tenant, kind, ns) {
@@ -105,7 +105,7 @@ impl Registry {
         match as_of {
             AsOf::Exactly(asked) if asked != version => {
                 let at = Some(self.history(cache, tenant, asked, None).await?);
-                let page = Page { kind, tenant, filter, at, start: None, limit };
+                let page = Page { kind, tenant, filter: &filter, at, start: None, limit };
                 read_page(cache, &page).await
             }
             _ => Ok(first_page(cache, tenant, kind, &filter, snapshot, version)),
@@ -209,7 +209,7 @@ fn first_page(
 }
 
 /// A page out of the store's history.
-async fn read_page(cache: &Cache, page: &Page<'_>) -> Result<List, Failure> {
+pub(super) async fn read_page(cache: &Cache, page: &Page<'_>) -> Result<List, Failure> {
     let mut range = key::objects(page.kind, page.tenant, &page.filter.ns);
     if let Some(start) = page.start {
         range = range.after(&key::object_at(page.kind, page.tenant, start));

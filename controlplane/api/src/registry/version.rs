@@ -144,11 +144,31 @@ pub(super) struct Continue {
 }
 
 const TOKEN_VERSION: &str = "meridian/1";
+/// Of lists of all tenants, where the place is `tenant/namespace/name` and the version the partition's.
+const ACROSS_VERSION: &str = "meridian/all/1";
 
 impl Continue {
     pub(super) fn new(version: Option<u64>, start: String) -> Self {
         let rv = version.and_then(|version| i64::try_from(version).ok()).unwrap_or(-1);
         Self { v: TOKEN_VERSION.to_owned(), rv, start }
+    }
+
+    /// In a list of all tenants.
+    pub(super) fn across(version: Option<u64>, tenant: &str, path: &str) -> Self {
+        let token = Self::new(version, format!("{tenant}/{path}"));
+        Self { v: ACROSS_VERSION.to_owned(), ..token }
+    }
+
+    /// The tenant and the `namespace/name` behind which a list of all tenants goes on.
+    pub(super) fn decode_across(token: &str) -> Result<(Self, String, String), Failure> {
+        let decoded = Self::decode_as(token, ACROSS_VERSION)?;
+        match decoded.start.split_once('/') {
+            Some((tenant, path)) if path.contains('/') => {
+                let (tenant, path) = (tenant.to_owned(), path.to_owned());
+                Ok((decoded, tenant, path))
+            }
+            _ => Err(invalid_token()),
+        }
     }
 
     /// As a client gets it: nothing to be read by people.
@@ -158,28 +178,38 @@ impl Continue {
     }
 
     pub(super) fn decode(token: &str) -> Result<Self, Failure> {
-        let invalid = || {
-            Failure::bad_request("continue key is not valid: want the one of the answer before, as it was")
-        };
+        Self::decode_as(token, TOKEN_VERSION)
+    }
+
+    fn decode_as(token: &str, version: &str) -> Result<Self, Failure> {
         let digits = token.as_bytes().chunks(2).map(|pair| {
             let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
             u8::from_str_radix(text, 16).ok()
         });
-        let json: Vec<u8> = digits.collect::<Option<_>>().ok_or_else(invalid)?;
-        let decoded: Self = serde_json::from_slice(&json).map_err(|_| invalid())?;
-        if decoded.v == TOKEN_VERSION && decoded.start.contains('/') { Ok(decoded) } else { Err(invalid()) }
+        let json: Vec<u8> = digits.collect::<Option<_>>().ok_or_else(invalid_token)?;
+        let decoded: Self = serde_json::from_slice(&json).map_err(|_| invalid_token())?;
+        if decoded.v == version && decoded.start.contains('/') { Ok(decoded) } else { Err(invalid_token()) }
     }
+}
+
+fn invalid_token() -> Failure {
+    Failure::bad_request("continue key is not valid: want the one of the answer before, as it was")
 }
 
 /// A page that can no longer be given as of the moment of the pages before.
 pub(super) fn continue_expired(start: &str) -> Failure {
+    continue_expired_at(&Continue::new(None, start.to_owned()))
+}
+
+/// The same, with the token that goes on as of now.
+pub(super) fn continue_expired_at(token: &Continue) -> Failure {
     let mut failure = Failure::expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new list without \
          the continue parameter, or use the continue token in this response to retrieve the remainder of the results. \
          Continuing with the provided token results in an inconsistent list - objects that were created, modified, or \
          deleted between the time the first chunk was returned and now may show up in the list.",
     );
-    failure.continue_token = Some(Continue::new(None, start.to_owned()).encode().into());
+    failure.continue_token = Some(token.encode().into());
     failure
 }
 

@@ -8,7 +8,7 @@ use prometheus::IntGauge;
 
 use meridian_environment::Clock;
 use meridian_schema::Kind;
-use meridian_store::{Tenant, TenantRevision};
+use meridian_store::{Revision, Tenant, TenantRevision};
 
 use super::Registry;
 use super::filter::Filter;
@@ -36,16 +36,18 @@ pub struct WatchStream {
     running: IntGauge,
     tenant: Tenant,
     kind: &'static Kind,
-    filter: Filter,
+    pub(super) filter: Filter,
     /// Everything up to and with this was told, or is in `found`.
-    place: TenantRevision,
+    pub(super) place: TenantRevision,
     found: VecDeque<WatchEvent>,
     waiting: Waiting,
     next_bookmark: Option<Duration>,
     end: Duration,
     ended: bool,
+    /// Whether it is of all tenants; places are the partition's revisions then.
+    across: bool,
     /// There where objects may be shown together: a resource version does not tell how many of them a client knows.
-    shown: Option<Watched>,
+    pub(super) shown: Option<Watched>,
     /// The last such version that was told without a bookmark behind it.
     unmarked: Option<TenantRevision>,
 }
@@ -66,44 +68,59 @@ impl Registry {
         let (tenant, cache) = (&caller.tenant, self.cache(kind));
         let from = version::of_watch(options)?;
         let filter = Filter::new(ns, options.label_selector.as_ref(), options.field_selector.as_ref());
-        let mut found = VecDeque::new();
-        let mut place = TenantRevision(0);
         let fresh = !matches!(from, From::After(_) | From::Start { as_of: AsOf::Any, .. });
         let shown = self.keep_showing(tenant, kind, ns, fresh).await?;
+        let mut stream = self.stream(Some(tenant), kind, filter, options, shown);
         match from {
-            From::After(version) => place = TenantRevision(version),
+            From::After(version) => {
+                stream.place = TenantRevision(version);
+                stream.check_start(version).await?;
+                if stream.shown.is_some() && cache.is_of_several(tenant, kind, stream.place) {
+                    stream.expire(stream.place.next());
+                }
+            }
             From::Now => {
                 cache.reach_now().await?;
-                let now = snapshot(cache, tenant, kind, &filter, 0).await?;
-                place = now.revision.unwrap_or(place);
+                let now = snapshot(cache, tenant, kind, &stream.filter, 0).await?;
+                stream.place = now.revision.unwrap_or(stream.place);
             }
             From::Start { as_of, marked } => {
                 reach(cache, tenant, as_of).await?;
-                let now = snapshot(cache, tenant, kind, &filter, usize::MAX).await?;
-                place = now.revision.unwrap_or(place);
-                found.extend(now.entries.into_iter().map(WatchEvent::Added));
-                if marked && options.allow_bookmarks {
-                    found.push_back(WatchEvent::Bookmark {
-                        resource_version: place.0,
-                        initial_events_end: true,
-                    });
-                }
+                let now = snapshot(cache, tenant, kind, &stream.filter, usize::MAX).await?;
+                stream.start(now.entries, now.revision.unwrap_or(stream.place), marked);
             }
         }
+        Ok(stream)
+    }
+
+    /// A watch that stands before everything; without a tenant it is of all of them.
+    pub(super) fn stream(
+        &self,
+        tenant: Option<&Tenant>,
+        kind: &'static Kind,
+        filter: Filter,
+        options: &WatchOptions,
+        shown: Option<Watched>,
+    ) -> WatchStream {
+        let cache = self.cache(kind);
         let clock = self.clock();
         let now = clock.now();
         let running = self.metrics().watchers(kind);
         running.inc();
         let mut stream = WatchStream {
-            waiting: cache.waiting(tenant, kind),
+            waiting: match tenant {
+                Some(tenant) => cache.waiting(tenant, kind),
+                None => cache.waiting_across(),
+            },
             cache: cache.clone(),
             metrics: self.metrics().clone(),
             running,
-            tenant: tenant.clone(),
+            across: tenant.is_none(),
+            tenant: tenant.cloned().unwrap_or_else(Tenant::system),
             kind,
             filter,
-            place,
-            found,
+            place: TenantRevision(0),
+            found: VecDeque::new(),
             next_bookmark: options.allow_bookmarks.then(|| now.saturating_add(BOOKMARKS)),
             end: now.saturating_add(options.timeout.unwrap_or(DEFAULT_TIMEOUT)),
             ended: false,
@@ -112,21 +129,25 @@ impl Registry {
             unmarked: None,
         };
         stream.plan_bookmark();
-        if let From::After(version) = from {
-            stream.check_start(version).await?;
-            if stream.shown.is_some() && cache.is_of_several(tenant, kind, place) {
-                stream.expire(place.next());
-            }
-        }
-        Ok(stream)
+        stream
     }
 }
 
 impl WatchStream {
+    /// Begins with what there is.
+    pub(super) fn start(&mut self, entries: Vec<Arc<Entry>>, place: TenantRevision, marked: bool) {
+        self.place = place;
+        self.found.extend(entries.into_iter().map(WatchEvent::Added));
+        if marked && self.next_bookmark.is_some() {
+            self.found
+                .push_back(WatchEvent::Bookmark { resource_version: place.0, initial_events_end: true });
+        }
+    }
+
     /// The next event, once there is one; none after the end. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<WatchEvent> {
         loop {
-            if let Some(event) = self.found.pop_front() {
+            if let Some(event) = self.pop() {
                 return Some(event);
             }
             if self.ended {
@@ -165,15 +186,31 @@ impl WatchStream {
         if self.found.is_empty() && !self.ended {
             self.look();
         }
-        self.found.pop_front()
+        self.pop()
+    }
+
+    fn pop(&mut self) -> Option<WatchEvent> {
+        let event = self.found.pop_front()?;
+        Some(if self.across { event.across() } else { event })
+    }
+
+    /// The resource version of an object in the sequence of the watch.
+    fn version(&self, entry: &Entry) -> TenantRevision {
+        if self.across { TenantRevision(entry.modified.0) } else { entry.tenant_modified }
     }
 
     /// Looks for what is new. True: it is worth another look before waiting.
     fn look(&mut self) -> bool {
-        match self.cache.after(&self.tenant, self.kind, &self.filter.ns, self.place, AT_ONCE) {
+        let ns = &self.filter.ns;
+        let after = if self.across {
+            self.cache.after_across(self.kind, ns, Revision(self.place.0), AT_ONCE)
+        } else {
+            self.cache.after(&self.tenant, self.kind, ns, self.place, AT_ONCE)
+        };
+        match after {
             Place::Changes(changes, reached) => {
                 let more = changes.len() >= AT_ONCE;
-                let last = changes.last().map(Past::at);
+                let last = changes.last().map(|past| self.version(past.entry()));
                 for past in changes {
                     self.found.extend(told(&self.filter, past));
                 }
@@ -222,7 +259,7 @@ impl WatchStream {
         Ok(())
     }
 
-    fn expire(&mut self, kept: TenantRevision) {
+    pub(super) fn expire(&mut self, kept: TenantRevision) {
         let message = format!("too old resource version: {} ({})", self.place, kept);
         self.found.push_back(WatchEvent::Error(Failure::expired(message)));
         self.ended = true;

@@ -26,7 +26,7 @@ async fn paths_and_methods_that_are_not_served() {
         );
     }
     region.get("/tenants/Blue/api/v1/pods").await.refused(400, "BadRequest", "tenant \"Blue\"");
-    region.get("/tenants/all/api/v1/pods").await.refused(400, "BadRequest", "\"all\" is no tenant");
+    region.get("/api/v1/tenants/all/pods").await.refused(400, "BadRequest", "\"all\" is no tenant");
 }
 
 #[tokio::test]
