@@ -72,6 +72,13 @@ fn each_part_may_be_killed_and_started_again() {
     kubectl.run(&["scale", "deployment", "web", "--replicas=30"]);
     kubectl.run(&["rollout", "status", "deployment", "web", "--timeout=90s"]);
 
+    // The hosts, which went on, are heard of by the new process; a watch tells when.
+    let renewed = ["get", "leases", "-n", "kube-node-lease", "-w", "-o", "custom-columns=AT:.spec.renewTime"];
+    let mut leases = Process::start(&mut kubectl.command(&renewed));
+    for _ in 0..10 {
+        leases.line("20");
+    }
+
     agents.kill();
     let _agents = hosts(&url, &state);
     kubectl.run(&["scale", "deployment", "web", "--replicas=35"]);

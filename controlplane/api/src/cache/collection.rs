@@ -231,6 +231,11 @@ impl Collection {
         self.history.range(from..).take_while(|past| past.at() == version).count()
     }
 
+    /// Whether nothing has changed since a resource version.
+    pub(crate) fn is_as_at(&self, version: TenantRevision) -> bool {
+        self.history.back().is_none_or(|past| past.at() <= version)
+    }
+
     /// What was there at a resource version, behind a `namespace/name`; none: it is not remembered.
     pub(crate) fn objects_at(
         &self,

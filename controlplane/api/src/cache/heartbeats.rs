@@ -22,13 +22,17 @@ use tokio::sync::Notify;
 use meridian_schema::{Kind, lease};
 use meridian_store::{Epoch, Revision, Tenant, TenantRevision};
 
-use crate::{Entry, entry, key, object};
+use crate::entry::{self, Form};
+use crate::{Entry, key, object};
 
 /// The namespace of the system tenant that holds a Lease for each host and nothing else.
 const NAMESPACE: &str = "kube-node-lease";
 
 /// After this many seconds without a heartbeat a host is not heard of any more.
 const DURATION_SECONDS: u64 = 40;
+
+/// Leases that are made at once.
+const AT_ONCE: usize = 256;
 
 /// Whether an object is a view of something that is not stored, and so is written by nobody.
 pub(crate) fn is_view(tenant: &Tenant, kind: &Kind, ns: &str) -> bool {
@@ -49,6 +53,8 @@ pub struct Heartbeats {
 #[derive(Debug, Default)]
 struct Shared {
     known: Mutex<Known>,
+    /// Leases made and waiting for the append that shows them, in order; none: it is gone.
+    staged: Mutex<Vec<(Arc<str>, Option<Form>)>>,
     watchers: AtomicUsize,
     /// Woken when there is something to show and somebody who watches.
     wanted: Notify,
@@ -63,11 +69,11 @@ struct Known {
     gone: BTreeSet<Arc<str>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Host {
     /// The uid of its Node, and when that was created.
-    uid: String,
-    created: String,
+    uid: Arc<str>,
+    created: Arc<str>,
     renewed: Option<Timestamp>,
     is_changed: bool,
     is_shown: bool,
@@ -84,13 +90,18 @@ impl Heartbeats {
     /// There is a host with this Node. Its Lease has no renewal before it was heard of.
     pub fn appeared(&self, node: &Entry) {
         let mut known = self.known();
-        if known.hosts.get(node.name.as_str()).is_some_and(|host| host.uid == node.uid) {
+        if known.hosts.get(node.name.as_str()).is_some_and(|host| *host.uid == *node.uid) {
             return;
         }
         known.forget(&node.name);
         let name: Arc<str> = Arc::from(node.name.as_str());
-        let created = object::meta(&node.stored_value(), "creationTimestamp").to_owned();
-        let host = Host { uid: node.uid.clone(), created, renewed: None, is_changed: true, is_shown: false };
+        let host = Host {
+            uid: Arc::from(node.uid.as_str()),
+            created: Arc::from(object::meta(&node.stored_value(), "creationTimestamp")),
+            renewed: None,
+            is_changed: true,
+            is_shown: false,
+        };
         known.hosts.insert(Arc::clone(&name), host);
         known.changed.insert(name);
         self.changed(known);
@@ -125,7 +136,11 @@ impl Heartbeats {
     /// Whether something has changed since it was shown.
     pub(crate) fn waits(&self) -> bool {
         let known = self.known();
-        !known.changed.is_empty() || !known.gone.is_empty()
+        !known.changed.is_empty() || !known.gone.is_empty() || !self.staged().is_empty()
+    }
+
+    fn staged(&self) -> MutexGuard<'_, Vec<(Arc<str>, Option<Form>)>> {
+        self.shared.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when there is something to show to somebody who watches.
@@ -143,29 +158,64 @@ impl Heartbeats {
         Watched { heartbeats: self.clone() }
     }
 
-    /// What has changed since it was last taken, as of an append.
-    pub(super) fn take(&self, tenant: &Tenant, at: (Revision, TenantRevision)) -> Vec<Shown> {
-        let mut known = self.known();
-        let Known { hosts, changed, gone } = &mut *known;
-        let mut shown = Vec::with_capacity(changed.len() + gone.len());
-        shown.extend(std::mem::take(gone).iter().map(|name| (key::join(NAMESPACE, name), None)));
-        for name in std::mem::take(changed) {
-            let Some(host) = hosts.get_mut(&name) else { continue };
-            host.is_changed = false;
-            match entry::form(lease(), &host.lease(&name)) {
-                Ok(form) => {
-                    host.is_shown = true;
-                    let entry = Entry::written(lease(), tenant, NAMESPACE, &name, form, at);
-                    shown.push((key::join(NAMESPACE, &name), Some(Arc::new(entry))));
-                }
-                Err(error) => tracing::error!(host = %name, %error, "a host's Lease could not be made"),
-            }
+    /// Makes the Leases of what has changed until now, a few at a time: neither those who tell of heartbeats nor those who
+    /// apply commits wait for it. Dropping the future loses nothing.
+    pub(crate) async fn stage(&self) {
+        let mut left = self.known().changed.len().max(1);
+        while left > 0 {
+            let count = left.min(AT_ONCE);
+            left -= count;
+            self.stage_some(count);
+            tokio::task::yield_now().await;
         }
-        shown
+    }
+
+    fn stage_some(&self, most: usize) {
+        let (gone, changed) = {
+            let mut known = self.known();
+            (std::mem::take(&mut known.gone), known.take(most))
+        };
+        let leases =
+            changed.into_iter().filter_map(|(name, host)| match entry::form(lease(), &host.lease(&name)) {
+                Ok(form) => Some((name, Some(form))),
+                Err(error) => {
+                    tracing::error!(host = %name, %error, "a host's Lease could not be made");
+                    None
+                }
+            });
+        // What is gone goes first: another host may have its name by now.
+        let made: Vec<_> = gone.into_iter().map(|name| (name, None)).chain(leases).collect();
+        self.staged().extend(made);
+    }
+
+    /// What was staged, as of an append.
+    pub(super) fn take(&self, tenant: &Tenant, at: (Revision, TenantRevision)) -> Vec<Shown> {
+        let staged = std::mem::take(&mut *self.staged());
+        let shown = staged.into_iter().map(|(name, form)| {
+            let entry =
+                form.map(|form| Arc::new(Entry::written(lease(), tenant, NAMESPACE, &name, form, at)));
+            (key::join(NAMESPACE, &name), entry)
+        });
+        shown.collect()
     }
 }
 
 impl Known {
+    /// Some of what has changed.
+    fn take(&mut self, most: usize) -> Vec<(Arc<str>, Host)> {
+        let mut changed = Vec::with_capacity(most.min(self.changed.len()));
+        while changed.len() < most
+            && let Some(name) = self.changed.pop_first()
+        {
+            if let Some(host) = self.hosts.get_mut(&name) {
+                host.is_changed = false;
+                host.is_shown = true;
+                changed.push((name, host.clone()));
+            }
+        }
+        changed
+    }
+
     /// Whether something that was shown has to go.
     fn forget(&mut self, name: &str) -> bool {
         let Some((name, host)) = self.hosts.remove_entry(name) else { return false };
@@ -186,8 +236,8 @@ impl Host {
                 "name": name,
                 "namespace": NAMESPACE,
                 "uid": lease_uid(&self.uid),
-                "creationTimestamp": self.created,
-                "ownerReferences": [{ "apiVersion": "v1", "kind": "Node", "name": name, "uid": self.uid }],
+                "creationTimestamp": *self.created,
+                "ownerReferences": [{ "apiVersion": "v1", "kind": "Node", "name": name, "uid": *self.uid }],
             },
             "spec": spec,
         })

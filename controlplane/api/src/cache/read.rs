@@ -159,6 +159,13 @@ impl Cache {
             return Then::Forgotten(floor);
         }
         let Some(collection) = tenant.collection(kind) else { return Then::Known(Vec::new(), at) };
+        if collection.is_as_at(at) {
+            let objects = match after {
+                None => collection.within(ns).cloned().collect(),
+                Some(after) => collection.after_path(ns, after).cloned().collect(),
+            };
+            return Then::Known(objects, at);
+        }
         let Some(objects) = collection.objects_at(at, after) else { return Then::Forgotten(tenant.revision) };
         let within = |entry: &Arc<Entry>| ns.is_empty() || entry.namespace == ns;
         Then::Known(objects.into_values().filter(within).collect(), at)

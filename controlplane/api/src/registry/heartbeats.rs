@@ -46,6 +46,7 @@ impl Showing {
         if !is_due {
             return Ok(());
         }
+        self.cache.heartbeats().stage().await;
         let store = self.cache.store();
         let mut revision = self.cache.revision();
         for moment in [Moment::Show, Moment::Seal] {
