@@ -46,6 +46,8 @@ impl Showing {
         if !is_due {
             return Ok(());
         }
+        // If this is broken off, whoever comes next does it over: what was shown has to be sealed.
+        *last = None;
         self.cache.heartbeats().stage().await;
         let store = self.cache.store();
         let mut revision = self.cache.revision();

@@ -293,6 +293,35 @@ async fn followers_are_told_what_is_stored() {
     assert!(matches!(&told[..], [Change::Put { entry, .. }] if entry.name == "b"), "{told:?}");
 }
 
+#[tokio::test]
+async fn a_reader_who_leaves_at_any_moment_does_no_harm() {
+    use futures::FutureExt;
+    let region = Region::new().await;
+    let (first, second) = (host(&region, "h1").await, host(&region, "h2").await);
+    assert_ne!(first.uid, second.uid);
+    let every = ListOptions::default();
+    for polls in 0..40 {
+        heard(&region, "h1");
+        heard(&region, "h2");
+        pass(&region);
+        {
+            let caller = system();
+            let mut list = Box::pin(region.registry.list(&caller, lease(), "", &every));
+            for _ in 0..polls {
+                if (&mut list).now_or_never().is_some() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        let list = region.registry.list(&system(), lease(), "", &every).await.unwrap();
+        let mut watch =
+            region.registry.watch(&system(), lease(), "", &after(list.resource_version)).await.unwrap();
+        assert!(watch.buffered().is_none(), "the list was complete: {polls}");
+        assert!(list.items.iter().all(|lease| lease.value()["spec"]["renewTime"].is_string()));
+    }
+}
+
 /// What is kept of hosts that come and go unseen stays small.
 #[tokio::test]
 async fn hosts_that_nobody_was_shown_leave_nothing_behind() {
