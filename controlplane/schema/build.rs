@@ -52,6 +52,7 @@ fn reach(generator: &mut SchemaGenerator) {
     generator.subschema_for::<autoscaling::v1::Scale>();
     generator.subschema_for::<coordination::v1::Lease>();
     generator.subschema_for::<policy::v1::Eviction>();
+    generator.subschema_for::<policy::v1::PodDisruptionBudget>();
     generator.subschema_for::<scheduling::v1::PriorityClass>();
     generator.subschema_for::<meta::v1::Status>();
 }

@@ -104,11 +104,16 @@ pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> 
 
 /// Sets a condition of the status. Its transition time stays unless its status changes.
 pub(crate) fn set_condition(object: &mut Value, kind: &str, status: &str, now: &str) {
-    let before = condition(object, kind);
-    let same = before.is_some_and(|condition| text(condition, &["status"]) == status);
-    let time =
-        before.filter(|_| same).map_or(now, |condition| text(condition, &["lastTransitionTime"])).to_owned();
-    let new = json!({ "type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": time });
+    put_condition(object, json!({ "type": kind, "status": status, "lastProbeTime": null }), now);
+}
+
+/// Puts a condition, but for its transition time, in the place of the one of its type.
+pub(crate) fn put_condition(object: &mut Value, mut new: Value, now: &str) {
+    let kind = text(&new, &["type"]).to_owned();
+    let same = |before: &&Value| text(before, &["status"]) == text(&new, &["status"]);
+    let before = condition(object, &kind).filter(same);
+    let time = before.map_or(now, |condition| text(condition, &["lastTransitionTime"])).to_owned();
+    members(&mut new).insert("lastTransitionTime".to_owned(), json!(time));
     let conditions = member(object, "status").entry("conditions").or_insert_with(|| json!([]));
     if !conditions.is_array() {
         *conditions = json!([]);
@@ -123,7 +128,7 @@ pub(crate) fn set_condition(object: &mut Value, kind: &str, status: &str, now: &
 
 /// Whether objects of a kind count the changes of their spec.
 pub(crate) fn has_generation(kind: &Kind) -> bool {
-    matches!(kind.kind, "Deployment" | "ReplicaSet" | "Pod" | "PriorityClass")
+    matches!(kind.kind, "Deployment" | "ReplicaSet" | "Pod" | "PodDisruptionBudget" | "PriorityClass")
 }
 
 /// Gives a namespace the label with its name.

@@ -62,6 +62,7 @@ pub fn table_columns(kind: &Kind) -> &'static [Column] {
         "ServiceAccount" => others::SERVICE_ACCOUNT_COLUMNS,
         "Event" => others::EVENT_COLUMNS,
         "Lease" => others::LEASE_COLUMNS,
+        "PodDisruptionBudget" => others::POD_DISRUPTION_BUDGET_COLUMNS,
         "PriorityClass" => others::PRIORITY_CLASS_COLUMNS,
         _ => others::DEFAULT_COLUMNS,
     }
@@ -80,6 +81,7 @@ pub fn table_cells(kind: &Kind, object: &Value, now: Timestamp) -> Vec<Value> {
         "ServiceAccount" => others::service_account_cells(object, now),
         "Event" => others::event_cells(object, now),
         "Lease" => others::lease_cells(object, now),
+        "PodDisruptionBudget" => others::pod_disruption_budget_cells(object, now),
         "PriorityClass" => others::priority_class_cells(object, now),
         _ => others::default_cells(object, now),
     }

@@ -138,7 +138,9 @@ fn merge_key(
 ) -> Result<(), PatchError> {
     let strategy = shape
         .field(key)
-        .map_or(PatchStrategy { merge: false, retain_keys: false }, |field| field.patch_strategy);
+        .map_or(PatchStrategy { merge: false, retain_keys: false, replace: false }, |field| {
+            field.patch_strategy
+        });
     match value {
         Value::Null => {
             object.remove(key);
@@ -146,7 +148,7 @@ fn merge_key(
         Value::Object(patch) => {
             // What is new is merged with nothing, which clears it of directives and of nulls.
             let inner = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
-            if !inner.is_object() {
+            if !inner.is_object() || strategy.replace {
                 *inner = Value::Object(Map::new());
             }
             if let Value::Object(inner) = inner {

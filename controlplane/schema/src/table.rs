@@ -15,8 +15,8 @@ use rustc_hash::FxHashMap;
 pub(crate) use field::Numbered;
 pub use field::{Field, ListType, Message, MessageId, MessageRef, PatchStrategy, Type};
 pub use kind::{
-    Home, Kind, Subresource, config_map, deployment, event, lease, namespace, node, pod, priority_class,
-    replica_set, secret, service_account,
+    Home, Kind, Subresource, config_map, deployment, event, lease, namespace, node, pod,
+    pod_disruption_budget, priority_class, replica_set, secret, service_account,
 };
 
 /// The text of the table. Each file names its package on the first line.
@@ -89,9 +89,6 @@ pub fn message_named(api_version: &str, name: &str) -> Option<MessageRef> {
     if let Some(kind) = kind_named(api_version, name) {
         return Some(kind.message());
     }
-    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     let mut subresources = kinds().iter().flat_map(|kind| kind.subresources);
-    subresources
-        .find(|found| found.kind == name && found.group == group && found.version == version)
-        .map(Subresource::message)
+    subresources.find(|found| found.kind == name && found.takes(api_version)).map(Subresource::message)
 }

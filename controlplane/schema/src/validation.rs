@@ -8,6 +8,7 @@ mod cause;
 mod config_map;
 mod container;
 mod deployment;
+mod disruption_budget;
 mod environment;
 mod event;
 mod metadata;
@@ -64,6 +65,7 @@ pub fn validate_new(kind: &Kind, object: &Value) -> Vec<Cause> {
         "ConfigMap" => config_map::check(object, &mut causes),
         "Secret" => secret::check(object, &mut causes),
         "Event" => event::check(object, &mut causes),
+        "PodDisruptionBudget" => disruption_budget::check(object, &mut causes),
         "PriorityClass" => priority_class::check(object, &mut causes),
         _ => {}
     }
@@ -84,6 +86,7 @@ pub fn validate_update(kind: &Kind, object: &Value, old: &Value) -> Vec<Cause> {
         "ConfigMap" => config_map::check_update(object, old, &mut causes),
         "Secret" => secret::check_update(object, old, &mut causes),
         "Event" => event::check_update(object, old, &mut causes),
+        "PodDisruptionBudget" => disruption_budget::check(object, &mut causes),
         "PriorityClass" => priority_class::check_update(object, old, &mut causes),
         _ => {}
     }
@@ -103,6 +106,7 @@ pub fn validate_status_update(kind: &Kind, object: &Value, old: &Value) -> Vec<C
         "ReplicaSet" => replica_set::check_status(object, &mut causes),
         "Namespace" => namespace::check_status(object, &mut causes),
         "Node" => node::check_status(object, &mut causes),
+        "PodDisruptionBudget" => disruption_budget::check_status(object, &mut causes),
         _ => {}
     }
     causes.into_vec()

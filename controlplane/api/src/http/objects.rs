@@ -175,13 +175,13 @@ impl Request<'_> {
             ("finalize", Verb::Update) => self.update(Some(Sub::Finalize)).await,
             ("scale", _) => self.scale(subresource).await,
             ("binding", Verb::Create) => {
-                let (binding, warnings) = self.subresource_object(subresource, &[])?;
+                let (binding, warnings) = self.subresource_object(subresource)?;
                 let options = CreateOptions { dry_run: self.query.dry_run()? };
                 self.server.registry.bind(&self.caller, self.namespace, self.name, binding, &options).await?;
                 Ok(self.done(&warnings))
             }
             ("eviction", Verb::Create) => {
-                let (eviction, warnings) = self.subresource_object(subresource, &["policy/v1beta1"])?;
+                let (eviction, warnings) = self.subresource_object(subresource)?;
                 let options = CreateOptions { dry_run: self.query.dry_run()? };
                 self.server
                     .registry
@@ -259,7 +259,7 @@ impl Request<'_> {
             Verb::Get => (registry.scale_get(caller, kind, namespace, name).await?, Vec::new()),
             Verb::Update => {
                 let options = UpdateOptions { dry_run: self.query.dry_run()? };
-                let (scale, warnings) = self.subresource_object(subresource, &[])?;
+                let (scale, warnings) = self.subresource_object(subresource)?;
                 (registry.scale_update(caller, kind, namespace, name, scale, &options).await?, warnings)
             }
             Verb::Patch => {
@@ -295,16 +295,12 @@ impl Request<'_> {
     }
 
     /// The body of a request to a subresource.
-    fn subresource_object(
-        &self,
-        subresource: &Subresource,
-        earlier: &[&str],
-    ) -> Result<(Value, Vec<String>), Failure> {
+    fn subresource_object(&self, subresource: &Subresource) -> Result<(Value, Vec<String>), Failure> {
         self.expect(Expected {
             message: subresource.message(),
             api_version: &subresource.api_version(),
             kind: subresource.kind,
-            earlier,
+            earlier: subresource.earlier,
         })
     }
 

@@ -43,6 +43,13 @@ async fn aggregated_discovery_tells_everything_in_two_documents() {
     let deployments = find(&apps["versions"][0]["resources"], "resource", "deployments");
     find(&deployments["subresources"], "subresource", "scale");
 
+    // Without the group, kubectl takes it that pods cannot be evicted.
+    let policy =
+        groups["items"].as_array().unwrap().iter().find(|group| group["metadata"]["name"] == "policy");
+    let budgets = find(&policy.unwrap()["versions"][0]["resources"], "resource", "poddisruptionbudgets");
+    assert_eq!(budgets["shortNames"], json!(["pdb"]));
+    find(&budgets["subresources"], "subresource", "status");
+
     let older = region
         .get_as("/apis", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList")
         .await;
@@ -56,6 +63,7 @@ async fn legacy_discovery_tells_the_same_in_many_documents() {
     let groups = region.get("/apis").await.json();
     let apps = find(&groups["groups"], "name", "apps");
     assert_eq!(apps["preferredVersion"]["groupVersion"], "apps/v1");
+    assert_eq!(find(&groups["groups"], "name", "policy")["preferredVersion"]["groupVersion"], "policy/v1");
     assert_eq!(region.get("/apis/apps").await.at("/kind"), "APIGroup");
     let core = region.get("/api/v1").await.json();
     assert_eq!((&core["kind"], &core["groupVersion"]), (&json!("APIResourceList"), &json!("v1")));
@@ -63,6 +71,7 @@ async fn legacy_discovery_tells_the_same_in_many_documents() {
     assert_eq!((&pods["namespaced"], &pods["singularName"]), (&json!(true), &json!("pod")));
     let eviction = find(&core["resources"], "name", "pods/eviction");
     assert_eq!((&eviction["group"], &eviction["version"]), (&json!("policy"), &json!("v1")));
+    assert_eq!((&eviction["kind"], &eviction["namespaced"]), (&json!("Eviction"), &json!(true)));
     let scale = region.get("/apis/apps/v1").await.json();
     assert_eq!(find(&scale["resources"], "name", "deployments/scale")["group"], "autoscaling");
     region.get("/apis/nothing").await.refused(404, "NotFound", "could not find the requested resource");

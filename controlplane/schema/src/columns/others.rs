@@ -21,6 +21,14 @@ pub(super) const SERVICE_ACCOUNT_COLUMNS: &[Column] =
 
 pub(super) const LEASE_COLUMNS: &[Column] = &[NAME, text("Holder", "Who holds the lease."), AGE];
 
+pub(super) const POD_DISRUPTION_BUDGET_COLUMNS: &[Column] = &[
+    NAME,
+    text("Min Available", "How many pods must be left when some are evicted, or which share."),
+    text("Max Unavailable", "How many pods may be missing when some are evicted, or which share."),
+    number("Allowed Disruptions", "How many pods may be evicted now."),
+    AGE,
+];
+
 pub(super) const PRIORITY_CLASS_COLUMNS: &[Column] = &[
     NAME,
     number("Value", "The priority of pods of the class; higher goes first."),
@@ -73,6 +81,21 @@ pub(super) fn service_account_cells(object: &Value, now: Timestamp) -> Vec<Value
 
 pub(super) fn lease_cells(object: &Value, now: Timestamp) -> Vec<Value> {
     vec![name(object), json!(read(get(object, "spec"), "holderIdentity")), json!(age(object, now))]
+}
+
+pub(super) fn pod_disruption_budget_cells(object: &Value, now: Timestamp) -> Vec<Value> {
+    let limit = |name| match get(get(object, "spec"), name) {
+        Value::Null => json!("N/A"),
+        Value::String(percent) => json!(percent),
+        number => json!(number.to_string()),
+    };
+    vec![
+        name(object),
+        limit("minAvailable"),
+        limit("maxUnavailable"),
+        json!(read_number(get(object, "status"), "disruptionsAllowed").unwrap_or_default()),
+        json!(age(object, now)),
+    ]
 }
 
 pub(super) fn priority_class_cells(object: &Value, now: Timestamp) -> Vec<Value> {

@@ -227,6 +227,16 @@ fn other_kinds() {
             vec![name.clone(), json!("me"), age.clone()],
         ),
         (
+            table::pod_disruption_budget(),
+            json!({"spec": {"minAvailable": "50%"}, "status": {"disruptionsAllowed": 2}}),
+            vec![name.clone(), json!("50%"), json!("N/A"), json!(2), age.clone()],
+        ),
+        (
+            table::pod_disruption_budget(),
+            json!({"spec": {"maxUnavailable": 0}}),
+            vec![name.clone(), json!("N/A"), json!("0"), json!(0), age.clone()],
+        ),
+        (
             table::priority_class(),
             json!({"value": 7}),
             vec![name, json!(7), json!(false), age, json!("PreemptLowerPriority")],

@@ -34,6 +34,10 @@ pub fn initial_status(kind: &Kind, object: &mut Value) {
         }
         "Deployment" => object["status"] = Value::Object(Map::new()),
         "ReplicaSet" => object["status"] = json!({"replicas": 0}),
+        "PodDisruptionBudget" => {
+            object["status"] =
+                json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
+        }
         _ => {}
     }
 }

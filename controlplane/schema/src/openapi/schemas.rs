@@ -148,7 +148,7 @@ impl<'d> Schemas<'d> {
             schema.insert("x-kubernetes-patch-merge-key".to_owned(), json!(key));
         }
         let strategies = match (field.patch_strategy.merge, field.patch_strategy.retain_keys) {
-            (false, false) => None,
+            (false, false) => field.patch_strategy.replace.then_some("replace"),
             (true, false) => Some("merge"),
             (false, true) => Some("retainKeys"),
             (true, true) => Some("merge,retainKeys"),

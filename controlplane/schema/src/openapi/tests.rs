@@ -34,7 +34,13 @@ fn the_index_leads_to_every_document() {
     let served: Vec<_> = paths.keys().map(String::as_str).collect();
     assert_eq!(
         served,
-        ["api/v1", "apis/apps/v1", "apis/coordination.k8s.io/v1", "apis/scheduling.k8s.io/v1"]
+        [
+            "api/v1",
+            "apis/apps/v1",
+            "apis/coordination.k8s.io/v1",
+            "apis/policy/v1",
+            "apis/scheduling.k8s.io/v1"
+        ]
     );
     for (path, entry) in paths {
         let hash = openapi_v3_hash(path).expect("served");
@@ -163,6 +169,10 @@ fn schemas_say_what_patches_and_apply_need() {
         let volume = &schemas["io.k8s.api.core.v1.Volume"]["properties"];
         assert!(volume["hostPath"].is_object() && volume.get("volumeSource").is_none());
         assert!(schemas.get("io.k8s.api.core.v1.VolumeSource").is_none());
+    }
+    for schemas in [&three("apis/policy/v1")["components"]["schemas"], &two()["definitions"]] {
+        let spec = &schemas["io.k8s.api.policy.v1.PodDisruptionBudgetSpec"]["properties"];
+        assert_eq!(spec["selector"]["x-kubernetes-patch-strategy"], "replace");
     }
     let options = &two()["definitions"]["io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"];
     let named = options["x-kubernetes-group-version-kind"].as_array().expect("a list");

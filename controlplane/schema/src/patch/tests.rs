@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{strategic_merge_patch, strategic_merge_patch_of};
 use crate::decode::{FieldValidation, decode_value};
 use crate::sample::{Dice, object};
-use crate::table::{Kind, config_map, deployment, message, node, pod};
+use crate::table::{Kind, config_map, deployment, message, node, pod, pod_disruption_budget};
 
 fn patched(kind: &Kind, original: Value, patch: Value) -> Value {
     strategic_merge_patch(kind, &original, &patch).expect("a good patch")
@@ -42,6 +42,18 @@ fn elements_are_found_by_the_merge_key() {
     let ports = &result["spec"]["containers"][0]["ports"];
     assert_eq!(ports, &json!([{ "containerPort": 443 }, { "containerPort": 80, "name": "http" }]));
     assert_eq!(result["spec"]["containers"][1], json!({ "name": "c", "image": "c:1" }));
+}
+
+#[test]
+fn a_selector_that_is_to_be_replaced_is_not_merged() {
+    let selecting =
+        |labels: Value| json!({ "spec": { "minAvailable": 1, "selector": { "matchLabels": labels } } });
+    let patch = json!({ "spec": { "selector": { "matchLabels": { "tier": "front" } } } });
+    let result = patched(pod_disruption_budget(), selecting(json!({ "app": "web" })), patch.clone());
+    assert_eq!(result, selecting(json!({ "tier": "front" })));
+    // That of a Deployment is merged.
+    let result = patched(deployment(), selecting(json!({ "app": "web" })), patch);
+    assert_eq!(result, selecting(json!({ "app": "web", "tier": "front" })));
 }
 
 #[test]

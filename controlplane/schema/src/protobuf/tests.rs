@@ -100,6 +100,20 @@ fn options_and_bodies_of_subresources_are_known() {
             "Eviction",
             json!({ "metadata": { "name": "p" }, "deleteOptions": { "gracePeriodSeconds": 5 } }),
         ),
+        ("policy/v1beta1", "Eviction", json!({ "metadata": { "name": "p", "namespace": "n" } })),
+        (
+            "policy/v1",
+            "PodDisruptionBudget",
+            json!({
+                "metadata": { "name": "b" },
+                "spec": { "minAvailable": 0, "maxUnavailable": "25%", "unhealthyPodEvictionPolicy": "AlwaysAllow" },
+                "status": {
+                    "observedGeneration": 2,
+                    "disruptedPods": { "p": "2026-01-02T03:04:05Z" },
+                    "disruptionsAllowed": 0, "currentHealthy": 3, "desiredHealthy": 3, "expectedPods": 4,
+                },
+            }),
+        ),
         ("v1", "Binding", json!({ "metadata": { "name": "p" }, "target": { "kind": "Node", "name": "n" } })),
         ("autoscaling/v1", "Scale", json!({ "metadata": { "name": "d" }, "spec": { "replicas": 0 } })),
         ("v1", "Namespace", json!({ "metadata": { "name": "n" } })),

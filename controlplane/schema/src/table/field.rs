@@ -58,6 +58,8 @@ pub struct PatchStrategy {
     pub merge: bool,
     /// A patch may say with `$retainKeys` which keys stay.
     pub retain_keys: bool,
+    /// What a patch says takes the place of the object, which is not merged.
+    pub replace: bool,
 }
 
 /// A field of a message.

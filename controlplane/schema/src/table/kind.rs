@@ -54,6 +54,8 @@ pub struct Subresource {
     pub group: &'static str,
     /// The version of the body's kind.
     pub version: &'static str,
+    /// Earlier `apiVersion`s with the same members, which older clients send.
+    pub earlier: &'static [&'static str],
     /// The body's kind.
     pub kind: &'static str,
     /// What can be asked of it.
@@ -108,6 +110,12 @@ impl Subresource {
         table().message(self.message)
     }
 
+    /// Whether a body may say that it is of this `apiVersion`.
+    pub(crate) fn takes(&self, api_version: &str) -> bool {
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        (self.group, self.version) == (group, version) || self.earlier.contains(&api_version)
+    }
+
     /// `apiVersion` of its body, such as `autoscaling/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() {
@@ -151,5 +159,6 @@ named! {
     deployment: "apps/v1" "Deployment",
     replica_set: "apps/v1" "ReplicaSet",
     lease: "coordination.k8s.io/v1" "Lease",
+    pod_disruption_budget: "policy/v1" "PodDisruptionBudget",
     priority_class: "scheduling.k8s.io/v1" "PriorityClass",
 }

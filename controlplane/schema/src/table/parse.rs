@@ -20,7 +20,7 @@
 //! | `default=` | what is filled in |
 //! | `enum=`, `min=`, `max=`, `format=` | which values are allowed |
 //! | `list-type=`, `keys=` | how elements of a list belong together: `atomic`, `set`, or `map` by keys |
-//! | `patch-strategy=`, `merge-key=` | what a strategic merge patch does |
+//! | `patch-strategy=`, `merge-key=` | what a strategic merge patch does: `merge`, `retainKeys`, `replace` |
 //!
 //! Others are kept as they are for those who know them. `kinds.txt` has a block for each kind instead.
 
@@ -297,6 +297,7 @@ fn read_field(
         patch_strategy: PatchStrategy {
             merge: strategies.split(',').any(|strategy| strategy == "merge"),
             retain_keys: strategies.split(',').any(|strategy| strategy == "retainKeys"),
+            replace: strategies.split(',').any(|strategy| strategy == "replace"),
         },
         attributes,
     };
@@ -325,12 +326,14 @@ fn read_kind(names: &Names, index: usize, written: &WrittenKind) -> Result<Kind,
     let mut subresources = Vec::new();
     for line in &written.lines {
         let words: Vec<_> = line.text.split_whitespace().collect();
-        if let ["subresource", name, api_version, kind, message, verbs @ ..] = words.as_slice() {
+        if let ["subresource", name, api_versions, kind, message, verbs @ ..] = words.as_slice() {
+            let (api_version, earlier) = api_versions.split_once(',').unwrap_or((api_versions, ""));
+            let earlier = if earlier.is_empty() { &[][..] } else { list(earlier) };
             let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
             let message =
                 find(names, "", message).ok_or_else(|| line.error(format!("no message {message}")))?;
             let verbs = verbs.to_vec().leak();
-            subresources.push(Subresource { name, group, version, kind, verbs, message });
+            subresources.push(Subresource { name, group, version, earlier, kind, verbs, message });
         }
     }
     Ok(Kind {

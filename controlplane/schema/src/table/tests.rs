@@ -24,7 +24,7 @@ fn kinds_are_as_kubernetes_names_them() {
         .iter()
         .map(|kind| (kind.resource(), kind.api_version(), kind.kind, kind.short_names, kind.namespaced))
         .collect();
-    let wanted: [(&str, &str, &str, &[&str], bool); 11] = [
+    let wanted: [(&str, &str, &str, &[&str], bool); 12] = [
         ("namespaces", "v1", "Namespace", &["ns"], false),
         ("nodes", "v1", "Node", &["no"], false),
         ("pods", "v1", "Pod", &["po"], true),
@@ -35,6 +35,7 @@ fn kinds_are_as_kubernetes_names_them() {
         ("deployments.apps", "apps/v1", "Deployment", &["deploy"], true),
         ("replicasets.apps", "apps/v1", "ReplicaSet", &["rs"], true),
         ("leases.coordination.k8s.io", "coordination.k8s.io/v1", "Lease", &[], true),
+        ("poddisruptionbudgets.policy", "policy/v1", "PodDisruptionBudget", &["pdb"], true),
         ("priorityclasses.scheduling.k8s.io", "scheduling.k8s.io/v1", "PriorityClass", &["pc"], false),
     ];
     assert_eq!(told, wanted);
@@ -51,7 +52,10 @@ fn subresources_have_types_of_their_own() {
         (eviction.api_version().as_str(), eviction.kind, eviction.verbs),
         ("policy/v1", "Eviction", &["create"][..])
     );
-    assert_eq!(message_named("policy/v1", "Eviction"), Some(eviction.message()));
+    for api_version in ["policy/v1", "policy/v1beta1"] {
+        assert_eq!(message_named(api_version, "Eviction"), Some(eviction.message()));
+    }
+    assert_eq!(message_named("policy/v1alpha1", "Eviction"), None);
     assert_eq!(
         message_named("v1", "Binding").map(|message| message.name),
         Some("io.k8s.api.core.v1.Binding")

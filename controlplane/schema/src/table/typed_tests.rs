@@ -77,6 +77,7 @@ agree! {
     replica_set: "io.k8s.api.apps.v1.ReplicaSet" apps::v1::ReplicaSet,
     scale: "io.k8s.api.autoscaling.v1.Scale" autoscaling::v1::Scale,
     lease: "io.k8s.api.coordination.v1.Lease" coordination::v1::Lease,
+    pod_disruption_budget: "io.k8s.api.policy.v1.PodDisruptionBudget" policy::v1::PodDisruptionBudget,
     eviction: "io.k8s.api.policy.v1.Eviction" policy::v1::Eviction,
     priority_class: "io.k8s.api.scheduling.v1.PriorityClass" scheduling::v1::PriorityClass,
     delete_options: "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions" meta::v1::DeleteOptions,

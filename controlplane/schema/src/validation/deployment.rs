@@ -70,7 +70,12 @@ fn check_strategy(strategy: &Value, path: &Path<'_>, causes: &mut Causes) {
 }
 
 /// The number of a number or a percentage, if it is well formed.
-fn number_or_percent(object: &Value, name: &str, path: &Path<'_>, causes: &mut Causes) -> Option<i64> {
+pub(super) fn number_or_percent(
+    object: &Value,
+    name: &str,
+    path: &Path<'_>,
+    causes: &mut Causes,
+) -> Option<i64> {
     match get(object, name) {
         Value::Number(number) => {
             let number = number.as_i64()?;

@@ -35,6 +35,10 @@ const KEY_MESSAGE: &str = "a valid config key must consist of alphanumeric chara
     or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 const HEADER_MESSAGE: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', \
     regex used for validation is '[-A-Za-z0-9]+')";
+const CONDITION_REASON_MESSAGE: &str = "a condition reason must start with alphabetic character, optionally followed by a \
+    string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or \
+    'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is \
+    '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')";
 
 fn too_long(most: usize) -> Cow<'static, str> {
     format!("must be no more than {most} bytes").into()
@@ -190,6 +194,17 @@ pub(crate) fn header_name(text: &str) -> Problems {
         return Problems::new();
     }
     vec![HEADER_MESSAGE.into()]
+}
+
+/// The reason of a condition.
+pub(crate) fn condition_reason(text: &str) -> Problems {
+    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if first && shaped(text, word, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b':'))
+    {
+        return Problems::new();
+    }
+    vec![CONDITION_REASON_MESSAGE.into()]
 }
 
 /// An address of IPv4 or IPv6.

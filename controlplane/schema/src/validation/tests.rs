@@ -2,6 +2,7 @@
 //!
 //! A case changes one place of an object that is right, and lists all causes that there should be then.
 
+mod disruption_budgets;
 mod pods;
 mod small_kinds;
 mod updates;
