@@ -250,7 +250,7 @@ impl Entry {
         );
         annotations.insert(TENANT_ANNOTATION.to_owned(), Value::String(self.tenant.to_string()));
         // What could be decoded can be encoded.
-        encode(self.kind, &value).unwrap_or_default()
+        encoded(|out| encode(self.kind, &value, out)).unwrap_or_default()
     }
 
     fn metadata_start(&self) -> usize {

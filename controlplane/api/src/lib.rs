@@ -24,6 +24,7 @@
 //! [`serve`] puts all of it behind HTTP.
 
 mod binding;
+mod budget;
 mod cache;
 mod caller;
 mod change;
@@ -43,6 +44,7 @@ pub use self::binding::{
     BindOrder, BindRequest, BindResult, BindingRecord, BindingState, ClaimName, Fenced,
     HOST_PARTITION_ANNOTATION, HeldBinding, INCARNATION_ANNOTATION, RecordError,
 };
+pub use self::budget::{DISRUPTION_TIMEOUT, allow_disruptions, budget_selector, forbid_disruptions};
 pub use self::cache::{Follow, Heartbeats};
 pub use self::caller::Caller;
 pub use self::change::{Change, FollowError};

@@ -11,6 +11,7 @@ mod compaction;
 mod create;
 mod delete;
 mod events;
+mod evict;
 mod filter;
 mod heartbeats;
 mod modify;

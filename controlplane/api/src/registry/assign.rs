@@ -1,5 +1,5 @@
-//! Pods that somebody wants on a certain host, and pods that somebody wants gone: requests of clients, which take the same
-//! way through the host's ledger as the scheduler's.
+//! Pods that somebody wants on a certain host: requests of clients, which take the same way through the host's ledger as the
+//! scheduler's.
 
 use std::sync::{Arc, PoisonError};
 
@@ -12,7 +12,7 @@ use super::transact::Target;
 use super::update::check_uid;
 use super::{Registry, pods};
 use crate::object::{self, meta, text};
-use crate::{BindOrder, Caller, CreateOptions, DeleteOptions, Deleted, Entry, Failure, Sub};
+use crate::{BindOrder, Caller, CreateOptions, Entry, Failure, Sub};
 
 impl Registry {
     /// Where orders to bind a pod to a certain host go.
@@ -129,34 +129,6 @@ impl Registry {
             return Ok(());
         }
         self.order(&entry, node).await
-    }
-
-    /// Evicts a pod, as an `Eviction` says.
-    ///
-    /// # Errors
-    ///
-    /// As for a delete.
-    pub async fn evict(
-        &self,
-        caller: &Caller,
-        ns: &str,
-        name: &str,
-        eviction: Value,
-        options: &CreateOptions,
-    ) -> Result<Deleted, Failure> {
-        object::check_namespace(ns, &eviction)?;
-        let named = meta(&eviction, "name");
-        if !named.is_empty() && named != name {
-            return Err(Failure::bad_request(format!(
-                "name in URL ({name}) does not match name in Eviction object ({named})"
-            )));
-        }
-        let mut how = match eviction.get("deleteOptions") {
-            Some(given) => DeleteOptions::from_value(given)?,
-            None => DeleteOptions::default(),
-        };
-        how.dry_run |= options.dry_run;
-        Box::pin(self.delete(caller, pod(), ns, name, &how)).await
     }
 }
 

@@ -42,13 +42,26 @@ impl Registry {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<Deleted, Failure> {
+        Box::pin(self.delete_marked(caller, kind, ns, name, options, &|_| {})).await
+    }
+
+    /// The same, with something said in the object if it does not go at once.
+    pub(super) async fn delete_marked(
+        &self,
+        caller: &Caller,
+        kind: &'static Kind,
+        ns: &str,
+        name: &str,
+        options: &DeleteOptions,
+        mark: &(dyn Fn(&mut Value) + Sync),
+    ) -> Result<Deleted, Failure> {
         Self::check_deletable(&caller.tenant, kind, name)?;
         let target = Target { kind, tenant: &caller.tenant, ns, name };
         let lease = self.event_lease(&caller.tenant, kind).await?;
         let decided = self.transact(target, |base| {
             let old = base.entry.as_ref().ok_or_else(|| target.not_found())?;
             check_preconditions(target, old, options)?;
-            let plan = self.plan_delete(target, base, old, options)?;
+            let plan = self.plan_delete(target, base, old, options, mark)?;
             Ok(Plan { dry_run: options.dry_run, lease, ..plan })
         });
         match Box::pin(decided).await? {
@@ -108,9 +121,11 @@ impl Registry {
         base: &Base,
         old: &Entry,
         options: &DeleteOptions,
+        mark: &(dyn Fn(&mut Value) + Sync),
     ) -> Result<Plan, Failure> {
         let was = old.stored_value();
         let mut new = was.clone();
+        mark(&mut new);
         propagate(&mut new, options.propagation_policy);
         if target.kind.kind == "Pod" {
             return self.plan_pod(target, base, old, &was, new, options.grace_period_seconds);
@@ -195,7 +210,11 @@ fn propagate(object: &mut Value, policy: Option<PropagationPolicy>) {
     set_meta(object, "finalizers", (!finalizers.is_empty()).then_some(Value::Array(finalizers)));
 }
 
-fn check_preconditions(target: Target<'_>, old: &Entry, options: &DeleteOptions) -> Result<(), Failure> {
+pub(super) fn check_preconditions(
+    target: Target<'_>,
+    old: &Entry,
+    options: &DeleteOptions,
+) -> Result<(), Failure> {
     let preconditions = &options.preconditions;
     check_uid(target, old, preconditions.uid.as_deref().unwrap_or_default())?;
     match &preconditions.resource_version {

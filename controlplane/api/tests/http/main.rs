@@ -5,6 +5,7 @@
 mod across;
 mod client;
 mod discovery;
+mod evictions;
 mod objects;
 mod refusals;
 mod region;

@@ -4,6 +4,7 @@
 
 mod across;
 mod continuity;
+mod evictions;
 mod heartbeats;
 mod ledger;
 mod lists;
