@@ -63,11 +63,24 @@ impl Registry {
             None => DeleteOptions::default(),
         };
         asked.dry_run |= options.dry_run;
+        let (registry, caller, ns, name) = (self.clone(), caller.clone(), ns.to_owned(), name.to_owned());
+        // Once its budget has paid, the pod goes, whether the client still waits for the answer or not.
+        let done = tokio::spawn(async move { registry.evict_as_asked(&caller, &ns, &name, &asked).await });
+        done.await.unwrap_or_else(|error| Err(Failure::internal(error)))
+    }
+
+    async fn evict_as_asked(
+        &self,
+        caller: &Caller,
+        ns: &str,
+        name: &str,
+        asked: &DeleteOptions,
+    ) -> Result<Deleted, Failure> {
         let target = Target { kind: pod(), tenant: &caller.tenant, ns, name };
         for _ in 0..ATTEMPTS {
             let entry = Box::pin(self.get(caller, pod(), ns, name)).await?;
             // Before anything is taken out of a budget for a pod that is not meant.
-            check_preconditions(target, &entry, &asked)?;
+            check_preconditions(target, &entry, asked)?;
             let leave = Box::pin(self.leave(target, &entry, asked.dry_run)).await?;
             let mut how = asked.clone();
             how.preconditions.uid.get_or_insert_with(|| entry.uid.clone());
