@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::recorder::Recorder;
 use crate::world::World;
-use crate::{deployment, garbage, namespace, replica_set};
+use crate::{deployment, disruption, garbage, namespace, replica_set};
 
 /// What the controllers are lent.
 #[derive(Debug)]
@@ -41,14 +41,16 @@ pub struct Controllers {
 enum Controller {
     Deployment,
     ReplicaSet,
+    Disruption,
     Namespace,
     Garbage,
 }
 
 /// Each with the number of keys it works on at once.
-const CONTROLLERS: [(Controller, usize); 4] = [
+const CONTROLLERS: [(Controller, usize); 5] = [
     (Controller::Deployment, 4),
     (Controller::ReplicaSet, 8),
+    (Controller::Disruption, 2),
     (Controller::Namespace, 2),
     (Controller::Garbage, 16),
 ];
@@ -58,6 +60,7 @@ impl Controller {
         match self {
             Self::Deployment => "deployment",
             Self::ReplicaSet => "replica-set",
+            Self::Disruption => "disruption",
             Self::Namespace => "namespace",
             Self::Garbage => "garbage",
         }
@@ -67,6 +70,7 @@ impl Controller {
         match self {
             Self::Deployment => &world.deployments,
             Self::ReplicaSet => &world.replica_sets,
+            Self::Disruption => &world.budgets,
             Self::Namespace => &world.namespaces,
             Self::Garbage => &world.garbage,
         }
@@ -76,6 +80,7 @@ impl Controller {
         match self {
             Self::Deployment => deployment::reconcile(world, key).await,
             Self::ReplicaSet => replica_set::reconcile(world, key).await,
+            Self::Disruption => disruption::reconcile(world, key).await,
             Self::Namespace => namespace::reconcile(world, key).await,
             Self::Garbage => garbage::reconcile(world, key).await,
         }

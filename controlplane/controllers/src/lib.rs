@@ -2,6 +2,7 @@
 //!
 //! - *Deployment*: ReplicaSets, one for each template, scaled so that a roll-out keeps its promises.
 //! - *ReplicaSet*: pods of a template, as many as are wanted.
+//! - *Disruption*: how many of the pods that each budget protects may be evicted.
 //! - *Namespace*: a service account for each, and the end of all it holds when it is deleted.
 //! - *Garbage*: what is owned goes when its owners are gone.
 //!
@@ -12,6 +13,7 @@
 
 mod controllers;
 mod deployment;
+mod disruption;
 mod garbage;
 mod index;
 mod key;

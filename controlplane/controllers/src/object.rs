@@ -49,6 +49,19 @@ pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> 
     conditions.iter().find(|condition| condition["type"] == kind)
 }
 
+/// A whole number, or a percentage of `whole`, rounded up or down.
+pub(crate) fn scaled(value: Option<&Value>, whole: i64, up: bool) -> i64 {
+    match value {
+        Some(Value::Number(number)) => number.as_i64().unwrap_or(0).max(0),
+        Some(Value::String(text)) => {
+            let percent: i64 = text.trim_end_matches('%').parse().unwrap_or(0).max(0);
+            let product = whole.saturating_mul(percent);
+            if up { product.saturating_add(99) / 100 } else { product / 100 }
+        }
+        _ => 0,
+    }
+}
+
 /// The map at a key of an object, made when it is not there.
 pub(crate) fn map_at<'a>(object: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
     let entry = object.as_object_mut()?.entry(key).or_insert(Value::Null);

@@ -9,6 +9,7 @@ use meridian_store::{Revision, Tenant};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::disruption::Protected;
 use crate::index::{Index, Outline};
 use crate::key::ObjectKey;
 use crate::metrics::Metrics;
@@ -30,8 +31,10 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
     pub(crate) deployments: Queue<ObjectKey>,
     pub(crate) replica_sets: Queue<ObjectKey>,
+    pub(crate) budgets: Queue<ObjectKey>,
     pub(crate) namespaces: Queue<ObjectKey>,
     pub(crate) garbage: Queue<ObjectKey>,
+    pub(crate) protected: Protected,
     index: Mutex<Index>,
     /// Up to where changes are in the index.
     seen: watch::Sender<Revision>,
@@ -48,12 +51,14 @@ impl World {
         Self {
             deployments: queue(),
             replica_sets: queue(),
+            budgets: queue(),
             namespaces: queue(),
             garbage: queue(),
             registry,
             clock,
             recorder,
             metrics,
+            protected: Protected::default(),
             index: Mutex::default(),
             seen: watch::Sender::new(Revision(0)),
         }
@@ -77,7 +82,8 @@ impl World {
 
     /// Ends the workers, once they are done with what they have.
     pub(crate) fn close(&self) {
-        for queue in [&self.deployments, &self.replica_sets, &self.namespaces, &self.garbage] {
+        let queues = [&self.deployments, &self.replica_sets, &self.budgets, &self.namespaces, &self.garbage];
+        for queue in queues {
             queue.close();
         }
         // Nobody waits for what will not be shown any more.
@@ -88,6 +94,7 @@ impl World {
     pub(crate) async fn follow(&self) {
         loop {
             *self.index() = Index::default();
+            self.protected.clear();
             match self.follow_once(self.registry.follow(Home::Tenants)).await {
                 FollowError::FellBehind => {
                     tracing::warn!("fell behind the changes: reading everything again")
@@ -166,8 +173,13 @@ impl World {
             }
             "Deployment" => self.deployments.add(key.clone()),
             "Namespace" => self.namespaces.add(key.clone()),
+            "PodDisruptionBudget" => {
+                self.protected.put_budget(&self.registry, entry);
+                self.budgets.add(key.clone());
+            }
             _ => {}
         }
+        self.tell_budgets(entry);
         let waits =
             entry.deleting && outline.finalizers.iter().any(|name| name == FOREGROUND || name == ORPHAN);
         if waits || (in_sync && is_abandoned) {
@@ -190,6 +202,10 @@ impl World {
         for dependent in dependents {
             self.garbage.add(dependent);
         }
+        if entry.kind == meridian_schema::pod_disruption_budget() {
+            self.protected.remove_budget(entry);
+        }
+        self.tell_budgets(entry);
         for owner in owners {
             // It may wait for this one to go.
             if self
@@ -216,6 +232,18 @@ impl World {
             "ReplicaSet" => self.replica_sets.add(owner),
             "Deployment" => self.deployments.add(owner),
             _ => {}
+        }
+    }
+
+    /// Tells the budgets that count by an object: the pods that they protect, and how many of them workloads want.
+    fn tell_budgets(&self, entry: &Entry) {
+        let told = match entry.kind.kind {
+            "Pod" => self.protected.pod_changed(&self.registry, entry),
+            "ReplicaSet" | "Deployment" => self.protected.budgets_in(&entry.tenant, &entry.namespace),
+            _ => return,
+        };
+        for budget in told {
+            self.budgets.add(budget);
         }
     }
 

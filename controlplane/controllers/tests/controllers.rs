@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "controllers/disruption.rs"]
+mod disruption;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -140,25 +140,13 @@ fn without_hash(template: &Value) -> Value {
     template
 }
 
-/// A whole number, or a percentage of `whole`, rounded up or down.
-fn scaled(value: Option<&Value>, whole: i64, up: bool) -> i64 {
-    match value {
-        Some(Value::Number(number)) => number.as_i64().unwrap_or(0).max(0),
-        Some(Value::String(text)) => {
-            let percent: i64 = text.trim_end_matches('%').parse().unwrap_or(0).max(0);
-            let product = whole.saturating_mul(percent);
-            if up { product.saturating_add(99) / 100 } else { product / 100 }
-        }
-        _ => 0,
-    }
-}
-
 fn strategy(object: &Value, replicas: i64) -> Strategy {
     if object::text(object, "/spec/strategy/type") == "Recreate" {
         return Strategy::Recreate;
     }
-    let surge = scaled(object.pointer("/spec/strategy/rollingUpdate/maxSurge"), replicas, true);
-    let unavailable = scaled(object.pointer("/spec/strategy/rollingUpdate/maxUnavailable"), replicas, false);
+    let surge = object::scaled(object.pointer("/spec/strategy/rollingUpdate/maxSurge"), replicas, true);
+    let unavailable =
+        object::scaled(object.pointer("/spec/strategy/rollingUpdate/maxUnavailable"), replicas, false);
     // Both come out as zero where a percentage of few replicas is rounded: then nothing could ever roll.
     let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
     Strategy::Rolling { surge, unavailable }
