@@ -96,8 +96,13 @@ fn hosts_are_emptied(kubectl: &Kubectl) {
     kubectl.run(&["cordon", &host]);
     let node = kubectl.run(&["get", "node", &host, "--no-headers"]);
     assert!(node.contains("Ready,SchedulingDisabled"), "{node}");
-    kubectl.run(&["drain", &host, "--ignore-daemonsets", "--timeout=60s"]);
     let on_host = format!("spec.nodeName={host}");
+    let pods = kubectl.run(&["get", "pods", "--field-selector", &on_host, "-o", "name"]);
+    let drained = kubectl.run(&["drain", &host, "--ignore-daemonsets", "--timeout=60s"]);
+    for pod in pods.lines().map(|pod| pod.trim_start_matches("pod/")) {
+        assert!(drained.contains(&format!("evicting pod default/{pod}")), "{drained}");
+        assert!(drained.contains(&format!("pod/{pod} evicted")), "{drained}");
+    }
     assert_eq!(kubectl.run(&["get", "pods", "--field-selector", &on_host, "-o", "name"]), "");
     kubectl.run(&["uncordon", &host]);
     kubectl.run(&["rollout", "status", "deployment", "spread", "--timeout=60s"]);
@@ -166,9 +171,13 @@ fn fields_are_explained(kubectl: &Kubectl) {
     let explained = kubectl.run(&["explain", "deployment.spec.strategy"]);
     assert!(explained.contains("rollingUpdate") && explained.contains("DESCRIPTION"), "{explained}");
     let resources = kubectl.run(&["api-resources", "-o", "name"]);
-    for resource in
-        ["pods", "deployments.apps", "leases.coordination.k8s.io", "priorityclasses.scheduling.k8s.io"]
-    {
+    for resource in [
+        "pods",
+        "deployments.apps",
+        "leases.coordination.k8s.io",
+        "poddisruptionbudgets.policy",
+        "priorityclasses.scheduling.k8s.io",
+    ] {
         assert!(resources.lines().any(|line| line == resource), "{resource} is not in {resources}");
     }
     let version = kubectl.run(&["version"]);

@@ -181,6 +181,27 @@ impl Kubectl {
         panic!("{resources} with {selector} are still there: {left}");
     }
 
+    /// Waits until it prints this.
+    pub(crate) fn becomes(&self, arguments: &[&str], wanted: &str) {
+        const LOOKS: usize = 500;
+        let mut printed = String::new();
+        for _ in 0..LOOKS {
+            printed = self.run(arguments);
+            if printed == wanted {
+                return;
+            }
+        }
+        panic!("{arguments:?} prints {printed:?} and not {wanted:?}");
+    }
+
+    /// Its minor version, such as 33.
+    pub(crate) fn minor_version(&self) -> u32 {
+        let version = self.run(&["version", "--client", "-o", "json"]);
+        let (_, rest) = version.split_once("\"minor\": \"").expect("it says its version");
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
+    }
+
     fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("kubectl runs")
     }

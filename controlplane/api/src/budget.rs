@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn an_absent_selector_selects_nothing_and_an_empty_one_everything() {
-        let labels = crate::Labels::from([("app".to_owned(), "web".to_owned())]);
+        let labels: crate::Labels = Box::from([("app".into(), "web".into())]);
         let selects = |spec: Value| {
             budget_selector(&json!({ "spec": spec })).is_some_and(|selector| selector.matches(&labels))
         };
