@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use meridian_store::Tenant;
 
 pub use self::record::RecordError;
-pub(crate) use self::record::{decode_fence, encode_fence};
+pub(crate) use self::record::{decode_fence, decode_secret, encode_fence, encode_secret};
 use crate::{Entry, Failure};
 
 /// On a Node: the host partition that keeps the host's ledger.

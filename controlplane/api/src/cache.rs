@@ -35,6 +35,7 @@ pub use self::heartbeats::Heartbeats;
 pub(crate) use self::heartbeats::{Moment, Watched, covers, is_view};
 pub(crate) use self::load::Feeding;
 pub(crate) use self::read::{Place, Snapshot, Then, Waiting};
+use crate::view::View;
 use crate::{Failure, Fenced};
 
 /// How far the cache got.
@@ -53,6 +54,7 @@ pub(crate) struct Cache {
     state: RwLock<State>,
     applied: latest::Sender<Applied>,
     metrics: Arc<crate::metrics::Metrics>,
+    view: Arc<View>,
     /// The changes that are remembered, for each kind of a tenant and for all together.
     remembered: usize,
     heartbeats: Heartbeats,
@@ -76,6 +78,10 @@ impl Cache {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        &self.view
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -17,6 +17,7 @@ use meridian_schema::Kind;
 use meridian_store::{Revision, Tenant, TenantRevision};
 
 use crate::object::{is_deleting, meta, text};
+use crate::view::Seen;
 
 /// An object as of one resource version.
 #[derive(Clone, Debug)]
@@ -37,6 +38,10 @@ pub struct Entry {
     pub deleting: bool,
     /// The host a pod is meant for or bound to; empty where there is none, and for other kinds.
     pub node_name: String,
+    /// Whether it names hosts, which tenants are shown under other names.
+    pub(crate) names_hosts: bool,
+    /// What is seen of it by those who may not see all.
+    pub(crate) seen: Seen,
     /// Its stored form, without a resource version.
     pub bytes: Bytes,
     /// When it was last written.
@@ -53,6 +58,7 @@ pub(crate) struct Form {
     labels: Labels,
     deleting: bool,
     node_name: String,
+    names_hosts: bool,
 }
 
 /// The labels of an object: keys and values, in the order of the keys.
@@ -64,6 +70,8 @@ struct Outline {
     metadata: OutlineMetadata,
     #[serde(default)]
     spec: OutlineSpec,
+    #[serde(default)]
+    status: OutlineStatus,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +90,13 @@ struct OutlineMetadata {
 struct OutlineSpec {
     #[serde(default)]
     node_name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutlineStatus {
+    #[serde(default)]
+    nominated_node_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -106,12 +121,12 @@ impl Entry {
         modified: Revision,
         tenant_modified: TenantRevision,
     ) -> Result<Self, serde_json::Error> {
-        let (metadata, node_name) = if kind.kind == "Pod" {
-            let outline: Outline = serde_json::from_slice(&bytes)?;
-            (outline.metadata, outline.spec.node_name.unwrap_or_default())
+        let (metadata, node_name, nominated) = if kind.kind == "Pod" {
+            let Outline { metadata, spec, status } = serde_json::from_slice(&bytes)?;
+            (metadata, spec.node_name.unwrap_or_default(), status.nominated_node_name.unwrap_or_default())
         } else {
             let outline: MetadataOutline = serde_json::from_slice(&bytes)?;
-            (outline.metadata, String::new())
+            (outline.metadata, String::new(), String::new())
         };
         Ok(Self {
             kind,
@@ -121,6 +136,8 @@ impl Entry {
             uid: metadata.uid,
             labels: metadata.labels.into_iter().flatten().collect(),
             deleting: metadata.deletion_timestamp.is_some(),
+            names_hosts: !node_name.is_empty() || !nominated.is_empty(),
+            seen: Seen::default(),
             node_name,
             bytes,
             modified,
@@ -137,7 +154,7 @@ impl Entry {
         form: Form,
         (modified, tenant_modified): (Revision, TenantRevision),
     ) -> Self {
-        let Form { bytes, uid, labels, deleting, node_name } = form;
+        let Form { bytes, uid, labels, deleting, node_name, names_hosts } = form;
         Self {
             kind,
             tenant: tenant.clone(),
@@ -147,10 +164,19 @@ impl Entry {
             labels,
             deleting,
             node_name,
+            names_hosts,
+            seen: Seen::default(),
             bytes,
             modified,
             tenant_modified,
         }
+    }
+
+    /// The value of a label.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let at = self.labels.binary_search_by(|(own, _)| (**own).cmp(key)).ok()?;
+        self.labels.get(at).map(|(_, value)| &**value)
     }
 
     /// The object with its resource version, decoded.
@@ -303,14 +329,25 @@ pub(crate) fn form(kind: &Kind, object: &Value) -> Result<Form, serde_json::Erro
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
     let labels =
         labels.filter_map(|(key, value)| Some((key.as_str().into(), value.as_str()?.into()))).collect();
-    let node_name = if kind.kind == "Pod" { text(object, &["spec", "nodeName"]) } else { "" };
+    let of_pod = |path: &[&str]| if kind.kind == "Pod" { text(object, path) } else { "" };
+    let node_name = of_pod(&["spec", "nodeName"]);
+    let names_hosts = !node_name.is_empty() || !of_pod(&["status", "nominatedNodeName"]).is_empty();
     Ok(Form {
         bytes,
         uid: meta(object, "uid").to_owned(),
         labels,
         deleting: is_deleting(object),
         node_name: node_name.to_owned(),
+        names_hosts,
     })
+}
+
+/// The stored form of an object of which nothing is to be told but which one it is.
+pub(crate) fn bare(entry: &Entry) -> Bytes {
+    let Entry { namespace, name, uid, .. } = entry;
+    let object = serde_json::json!({ "metadata": { "namespace": namespace, "name": name, "uid": uid } });
+    // Texts are always encoded.
+    encoded(|out| encode(entry.kind, &object, out)).unwrap_or_default()
 }
 
 /// The stored form of an object: without a resource version, and in the one order.

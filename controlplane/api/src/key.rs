@@ -2,7 +2,7 @@
 //!
 //! Objects are at `/{resource}/{namespace or nothing}/{name}`, binding records at `/-bindings/{namespace}/{name}`, the fences
 //! of host partitions at `/-fences/{host partition}` of the tenant `system`, the moments at which heartbeats are shown at its
-//! `/-heartbeats`. No resource begins with a dash. Namespaces and
+//! `/-heartbeats`, the region's secret at its `/-secrets/names`. No resource begins with a dash. Namespaces and
 //! names hold no slash, so `namespace/name` orders the objects of a kind as the store does.
 
 use std::sync::LazyLock;
@@ -15,6 +15,7 @@ use meridian_store::{Key, KeyRange, Tenant};
 const BINDINGS: &str = "/-bindings/";
 const FENCES: &str = "/-fences/";
 const HEARTBEATS: &str = "/-heartbeats";
+const NAMES_SECRET: &str = "/-secrets/names";
 
 /// What a key is of.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,6 +103,11 @@ pub(crate) fn heartbeats() -> Key {
     Key::new(&Tenant::system(), HEARTBEATS)
 }
 
+/// The key of the secret that the names of virtual nodes are made under.
+pub(crate) fn names_secret() -> Key {
+    Key::new(&Tenant::system(), NAMES_SECRET)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +127,7 @@ mod tests {
         assert_eq!(place(&binding(&tenant, "shop", "web-1")), Place::Binding { path: "shop/web-1" });
         assert_eq!(place(&fence("hosts-1")), Place::Fence { host_partition: "hosts-1" });
         assert_eq!(place(&heartbeats()), Place::Heartbeats);
+        assert_eq!(place(&names_secret()), Place::Other);
         for other in ["/-hosts/x", "/unknown/a/b", "no slash", "/pods"] {
             assert_eq!(place(&Key::new(&tenant, other)), Place::Other, "{other}");
         }

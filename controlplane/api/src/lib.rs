@@ -38,6 +38,7 @@ mod object;
 mod options;
 mod recorder;
 mod registry;
+mod view;
 mod watch;
 
 pub use self::binding::{

@@ -190,3 +190,13 @@ pub enum Sub {
     /// The finalizers of a namespace's spec alone.
     Finalize,
 }
+
+impl Sub {
+    /// As paths name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Finalize => "finalize",
+        }
+    }
+}

@@ -326,7 +326,9 @@ impl Entered {
             "count": self.place.count,
         });
         if let Some(instance) = instance {
-            event["reportingInstance"] = instance.into();
+            // Which process tells is the operators' business.
+            let told = if subject.tenant.is_system() { instance } else { component };
+            event["reportingInstance"] = told.into();
         }
         event
     }

@@ -16,6 +16,7 @@ mod filter;
 mod heartbeats;
 mod modify;
 mod namespaces;
+mod nodes;
 mod patch;
 mod pods;
 mod read;
@@ -26,6 +27,7 @@ mod update;
 mod version;
 mod watch;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,6 +46,7 @@ pub use self::update::Updated;
 pub use self::watch::WatchStream;
 use crate::cache::{Cache, Feeding, Follow};
 use crate::metrics::Metrics;
+use crate::view::View;
 use crate::{BindOrder, Failure};
 
 /// How to open a registry.
@@ -102,6 +105,9 @@ pub enum OpenError {
     /// What must be there from the start could not be made.
     #[error("creating what every tenant has from the start")]
     Provision(#[source] Failure),
+    /// The secret under which tenants know hosts could neither be read nor made.
+    #[error("reading or making the secret that the names of virtual nodes are made under")]
+    Secret(#[source] Failure),
     /// The metrics could not be made.
     #[error("making the metrics")]
     Metrics(#[source] prometheus::Error),
@@ -121,6 +127,7 @@ struct Inner {
     ids: Arc<Ids>,
     limits: RegistryLimits,
     metrics: Arc<Metrics>,
+    view: Arc<View>,
     binder: Mutex<Option<mpsc::Sender<BindOrder>>>,
     showing: Arc<heartbeats::Showing>,
     event_leases: Mutex<FxHashMap<Tenant, events::Current>>,
@@ -138,8 +145,10 @@ impl Registry {
     pub async fn open(options: RegistryOptions) -> Result<Self, OpenError> {
         let RegistryOptions { tenants, hosts, clock, ids, limits } = options;
         let metrics = Arc::new(Metrics::new().map_err(OpenError::Metrics)?);
-        let (tenants, feeding_tenants) = load("tenants", Home::Tenants, tenants, limits, &metrics).await?;
-        let (hosts, feeding_hosts) = load("hosts", Home::Hosts, hosts, limits, &metrics).await?;
+        let view = Arc::new(View::open(&tenants, &ids).await.map_err(OpenError::Secret)?);
+        let (tenants, feeding_tenants) =
+            load("tenants", Home::Tenants, tenants, limits, &metrics, &view).await?;
+        let (hosts, feeding_hosts) = load("hosts", Home::Hosts, hosts, limits, &metrics, &view).await?;
         let registry = Self {
             inner: Arc::new(Inner {
                 tenants: tenants.clone(),
@@ -148,6 +157,7 @@ impl Registry {
                 ids,
                 limits,
                 metrics,
+                view,
                 binder: Mutex::new(None),
                 showing: Arc::new(heartbeats::Showing::new(tenants.clone(), clock.clone())),
                 event_leases: Mutex::default(),
@@ -235,6 +245,17 @@ impl Registry {
     fn metrics(&self) -> &Arc<Metrics> {
         &self.inner.metrics
     }
+
+    fn view(&self) -> &View {
+        &self.inner.view
+    }
+
+    /// The name by which a tenant knows a host: what is written for a tenant to read says no other. For the tenant `system` it
+    /// is the host's own.
+    #[must_use]
+    pub fn host_name<'a>(&self, tenant: &Tenant, host: &'a str) -> Cow<'a, str> {
+        self.view().host_name(tenant, host)
+    }
 }
 
 impl Drop for Inner {
@@ -253,7 +274,8 @@ async fn load(
     store: Store,
     limits: RegistryLimits,
     metrics: &Arc<Metrics>,
+    view: &Arc<View>,
 ) -> Result<(Arc<Cache>, Feeding), OpenError> {
-    let loaded = Cache::load(home, store, limits.remembered_changes, metrics.clone()).await;
+    let loaded = Cache::load(home, store, limits.remembered_changes, metrics.clone(), view.clone()).await;
     loaded.map_err(|source| OpenError::Store { store: name, source })
 }

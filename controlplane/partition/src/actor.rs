@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_api::{
-    BindOrder, BindResult, Caller, Change, Entry, ExplainRequest, Failure, Fenced, RecorderOptions, Registry,
+    BindOrder, BindResult, Change, Entry, ExplainRequest, Failure, Fenced, RecorderOptions, Registry,
 };
 use meridian_environment::{Clock, Ids};
 use meridian_ledger::ClaimId;
@@ -304,10 +304,10 @@ impl Actor {
 
     /// Looks for a pod in the store.
     fn look(&mut self, tenant: &Tenant, namespace: &str, name: &str, asked: Asked) {
-        let (registry, caller) = (self.registry.clone(), Caller::component("tenant-partition", tenant));
+        let (registry, tenant) = (self.registry.clone(), tenant.clone());
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         self.work.spawn(async move {
-            let found = registry.get(&caller, meridian_schema::pod(), &namespace, &name).await;
+            let found = registry.stored(&tenant, meridian_schema::pod(), &namespace, &name).await;
             Done::Found(asked, found.ok())
         });
     }

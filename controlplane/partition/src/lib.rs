@@ -26,6 +26,7 @@ mod pods;
 mod replicas;
 mod statuses;
 mod stream;
+mod told;
 mod view;
 mod writes;
 

@@ -133,6 +133,7 @@ async fn store_one(registry: &Registry, Report { tenant, report, .. }: &Report) 
 async fn write_lost(registry: &Registry, tenant: &Tenant, report: &StatusReport) -> Result<(), Failure> {
     let caller = Caller::component(COMPONENT, tenant);
     let StatusReport { namespace, name, uid, host, .. } = report;
+    let shown = registry.host_name(tenant, host);
     let lost = |pod: &mut Value| {
         let is_there = pod["spec"]["nodeName"].as_str() == Some(host);
         if !is_there
@@ -143,7 +144,8 @@ async fn write_lost(registry: &Registry, tenant: &Tenant, report: &StatusReport)
         }
         pod["status"]["phase"] = "Failed".into();
         pod["status"]["reason"] = "NodeLost".into();
-        pod["status"]["message"] = format!("host {host} has lost the pod: it started anew without it").into();
+        pod["status"]["message"] =
+            format!("host {shown} has lost the pod: it started anew without it").into();
         true
     };
     let (kind, uid) = (meridian_schema::pod(), Some(uid.as_str()));

@@ -1,6 +1,6 @@
-//! The stored form of binding records and fences.
+//! The stored form of binding records, of fences and of the region's secret.
 //!
-//! Both begin with eight bytes that say what they are and in which version, then comes a checksum of the rest. A version
+//! All begin with eight bytes that say what they are and in which version, then comes a checksum of the rest. A version
 //! that is not known is refused by name. Numbers are little-endian; text and bytes follow their length in four bytes.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -9,6 +9,7 @@ use super::{BindingRecord, BindingState, ClaimName};
 
 const BINDING: &[u8; 4] = b"MBND";
 const FENCE: &[u8; 4] = b"MFNC";
+const SECRET: &[u8; 4] = b"MSEC";
 const VERSION: u32 = 1;
 const HEAD: usize = 12;
 
@@ -120,6 +121,20 @@ pub(crate) fn decode_fence(stored: &Bytes) -> Result<u64, RecordError> {
     if body.is_empty() { Ok(epoch) } else { Err(RecordError::Field { field: "the end" }) }
 }
 
+/// The stored form of the secret that the names of virtual nodes are made under.
+pub(crate) fn encode_secret(secret: &[u8; 32]) -> Bytes {
+    let mut body = start(SECRET, HEAD + secret.len());
+    body.put_slice(secret);
+    finish(body)
+}
+
+/// The secret from its stored form.
+pub(crate) fn decode_secret(stored: &Bytes) -> Result<[u8; 32], RecordError> {
+    let mut body = open(stored, SECRET, "secret")?;
+    let secret = number(&mut body, "secret")?;
+    if body.is_empty() { Ok(secret) } else { Err(RecordError::Field { field: "the end" }) }
+}
+
 fn start(magic: &[u8; 4], size: usize) -> BytesMut {
     let mut body = BytesMut::with_capacity(size);
     body.put_slice(magic);
@@ -201,6 +216,13 @@ mod tests {
         03000000000000000700000074656e616e7473020000000000000063000000000000000200000001020500000000000000";
     const FENCE_VERSION_1: &str = "4d464e43010000008eb771760700000000000000";
 
+    const SECRET_VERSION_1: &str = "4d534543010000004e79dd46\
+        000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    fn secret() -> [u8; 32] {
+        std::array::from_fn(|at| u8::try_from(at).unwrap())
+    }
+
     fn bytes(hex: &str) -> Bytes {
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         (0..hex.len()).step_by(2).map(byte).collect()
@@ -212,6 +234,7 @@ mod tests {
         assert_eq!(decode_fence(&bytes(FENCE_VERSION_1)), Ok(7));
         // Fences are compared as bytes.
         assert_eq!(encode_fence(7), bytes(FENCE_VERSION_1));
+        assert_eq!(decode_secret(&bytes(SECRET_VERSION_1)), Ok(secret()));
     }
 
     #[test]
@@ -219,6 +242,14 @@ mod tests {
         let stored = record().encode();
         assert_eq!(BindingRecord::decode(&stored), Ok(record()));
         assert_eq!(decode_fence(&encode_fence(u64::MAX)), Ok(u64::MAX));
+        let kept = encode_secret(&secret());
+        assert_eq!(decode_secret(&kept), Ok(secret()));
+        for at in 0..kept.len() {
+            assert!(decode_secret(&kept.slice(..at)).is_err(), "cut at {at}");
+            let mut damaged = kept.to_vec();
+            damaged[at] ^= 0x40;
+            assert!(decode_secret(&damaged.into()).is_err(), "damaged at {at}");
+        }
         for at in 0..stored.len() {
             assert!(BindingRecord::decode(&stored.slice(..at)).is_err(), "cut at {at}");
             let mut damaged = stored.to_vec();

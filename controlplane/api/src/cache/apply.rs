@@ -9,6 +9,7 @@ use super::heartbeats::{Moment, Shown};
 use super::{Applied, Cache, Held, State, TenantState};
 use crate::binding::decode_fence;
 use crate::key::{self, Place};
+use crate::view::View;
 use crate::{BindingRecord, Change, Entry, Fenced, HeldBinding};
 
 /// A commit, decoded.
@@ -37,7 +38,7 @@ impl Cache {
             let mut state = self.write();
             let mut touched: Vec<(Tenant, &'static Kind)> = Vec::new();
             for commit in prepared {
-                state.apply(commit, self.remembered, &mut touched, &self.metrics);
+                state.apply(commit, self, &mut touched);
             }
             state.revision = state.revision.max(through);
             touched.sort_unstable_by(|a, b| (&a.0, a.1.index()).cmp(&(&b.0, b.1.index())));
@@ -117,7 +118,7 @@ pub(crate) fn entry(
 
 impl State {
     /// Takes in what was there when the cache was loaded.
-    pub(super) fn load(&mut self, tenant: &Tenant, loaded: TenantRevision, kv: &KeyValue) {
+    pub(super) fn load(&mut self, tenant: &Tenant, loaded: TenantRevision, kv: &KeyValue, view: &View) {
         let Some(step) = prepare_put(tenant, kv) else { return };
         let state = self.tenants.entry(tenant.clone()).or_insert_with(|| TenantState::new(loaded));
         match step {
@@ -127,7 +128,7 @@ impl State {
                 }
             }
             Step::Hold { path, record } => {
-                state.bindings.insert(path.into(), Held { record, modified: kv.modified });
+                state.hold(tenant, &path, Held { record, modified: kv.modified }, view);
             }
             Step::Fence { host_partition, epoch } => {
                 self.fences.insert(host_partition, epoch);
@@ -136,13 +137,9 @@ impl State {
         }
     }
 
-    fn apply(
-        &mut self,
-        commit: Prepared,
-        remembered: usize,
-        touched: &mut Vec<(Tenant, &'static Kind)>,
-        metrics: &crate::metrics::Metrics,
-    ) {
+    fn apply(&mut self, commit: Prepared, cache: &Cache, touched: &mut Vec<(Tenant, &'static Kind)>) {
+        let Cache { remembered, metrics, view, .. } = cache;
+        let remembered = *remembered;
         let Prepared { revision, tenant, tenant_revision, steps } = commit;
         // A tenant that had nothing when the cache was loaded stood just before its first commit since.
         let before = TenantRevision(tenant_revision.0.saturating_sub(1));
@@ -168,11 +165,11 @@ impl State {
                 }
                 Step::Hold { path, record } => {
                     let change = binding_change(&tenant, &path, Some(record.clone()));
-                    state.bindings.insert(path.into(), Held { record, modified: revision });
+                    state.hold(&tenant, &path, Held { record, modified: revision }, view);
                     change
                 }
                 Step::Release { path } => {
-                    state.bindings.remove(path.as_str());
+                    state.release(&path);
                     binding_change(&tenant, &path, None)
                 }
                 Step::Fence { host_partition, epoch } => {

@@ -11,6 +11,7 @@ use meridian_store::{Revision, Tenant, TenantRevision};
 
 use super::heartbeats::Shown;
 use super::{covers, is_view};
+use crate::view::{View, VirtualNodes};
 use crate::{BindingRecord, Entry, key};
 
 /// Changes of the Leases of hosts that are remembered, for each.
@@ -75,12 +76,21 @@ pub(crate) struct TenantState {
     pub(crate) bindings: BTreeMap<Box<str>, Held>,
     /// Since when heartbeats are shown; none: they are not.
     shown_since: Option<(Revision, TenantRevision)>,
+    /// The hosts that these bindings name, for all tenants but `system`, which sees hosts as they are.
+    pub(crate) nodes: VirtualNodes,
 }
 
 impl TenantState {
     pub(crate) fn new(loaded: TenantRevision) -> Self {
         let collections = std::iter::repeat_with(|| None).take(kinds().len()).collect();
-        Self { loaded, revision: loaded, collections, bindings: BTreeMap::new(), shown_since: None }
+        Self {
+            loaded,
+            revision: loaded,
+            collections,
+            bindings: BTreeMap::new(),
+            shown_since: None,
+            nodes: VirtualNodes::default(),
+        }
     }
 
     pub(crate) fn collection(&self, kind: &Kind) -> Option<&Collection> {
@@ -134,6 +144,27 @@ impl TenantState {
         let (since, _) = self.shown_since?;
         let leases = self.collection(lease())?;
         Some((leases, leases.floor_at.max(since)))
+    }
+
+    /// Takes a binding record in.
+    pub(crate) fn hold(&mut self, tenant: &Tenant, path: &str, held: Held, view: &View) {
+        let record = held.record.clone();
+        let before = self.bindings.insert(path.into(), held);
+        if tenant.is_system() {
+            return;
+        }
+        // First in, then out: a record that only changed its state leaves the node where it is.
+        self.nodes.enter(&record.host, || view.host_name(tenant, &record.host).into_owned());
+        if let Some(before) = before {
+            self.nodes.leave(&before.record.host);
+        }
+    }
+
+    /// Takes the end of a binding in.
+    pub(crate) fn release(&mut self, path: &str) {
+        if let Some(held) = self.bindings.remove(path) {
+            self.nodes.leave(&held.record.host);
+        }
     }
 
     pub(crate) fn forget(&mut self, until: Revision) {

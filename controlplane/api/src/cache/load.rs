@@ -17,6 +17,7 @@ use meridian_store::{
 
 use super::{Applied, Cache, Heartbeats, Log, State};
 use crate::metrics::Metrics;
+use crate::view::View;
 
 /// The watch that feeds a cache.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl Cache {
         store: Store,
         remembered: usize,
         metrics: Arc<Metrics>,
+        view: Arc<View>,
     ) -> Result<(Arc<Self>, Feeding), Error> {
         let now = store.revision().await?;
         let back = Revision(now.0.saturating_sub(remembered as u64));
@@ -55,7 +57,7 @@ impl Cache {
                     current.insert((tenant, loaded))
                 }
             };
-            state.load(tenant, *loaded, kv);
+            state.load(tenant, *loaded, kv, &view);
         }
         metrics.loaded(state.tenants.values().flat_map(|tenant| tenant.collections()));
         let watch = store
@@ -67,6 +69,7 @@ impl Cache {
             state: RwLock::new(state),
             applied: latest::Sender::new(Applied { revision: from, closed: false }),
             metrics,
+            view,
             remembered,
             heartbeats: Heartbeats::default(),
         });

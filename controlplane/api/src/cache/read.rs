@@ -23,6 +23,17 @@ pub(crate) struct Snapshot {
     pub(crate) more: bool,
 }
 
+/// The hosts that run something of a tenant, as of one revision.
+#[derive(Debug)]
+pub(crate) struct HostsInUse {
+    /// Each behind the name that the tenant knows it by.
+    pub(crate) hosts: Vec<(Box<str>, Arc<str>)>,
+    /// As of when; none: the tenant has nothing here.
+    pub(crate) revision: Option<TenantRevision>,
+    /// The same as the partition's revision.
+    pub(crate) at: Revision,
+}
+
 /// What a watcher learns when it looks for what is new.
 #[derive(Debug)]
 pub(crate) enum Place {
@@ -88,6 +99,25 @@ impl Cache {
     pub(crate) fn binding(&self, tenant: &Tenant, ns: &str, name: &str) -> Option<Held> {
         let path = key::join(ns, name);
         self.read().tenants.get(tenant)?.bindings.get(path.as_str()).cloned()
+    }
+
+    /// The host that a tenant knows by a name.
+    pub(crate) fn host(&self, tenant: &Tenant, name: &str) -> Option<Arc<str>> {
+        self.read().tenants.get(tenant)?.nodes.host(name).cloned()
+    }
+
+    /// The hosts that run something of a tenant, each behind the name that the tenant knows it by, and as of when; as with
+    /// [`Self::list`].
+    pub(crate) fn hosts(&self, tenant: &Tenant) -> HostsInUse {
+        let state = self.read();
+        let tenant = state.tenants.get(tenant);
+        HostsInUse {
+            hosts: tenant.map_or_else(Vec::new, |tenant| {
+                tenant.nodes.all().map(|(name, host)| (name.clone(), host.clone())).collect()
+            }),
+            revision: tenant.map(|tenant| tenant.revision),
+            at: state.revision,
+        }
     }
 
     /// The fence of a host partition; 0: none.

@@ -90,6 +90,7 @@ impl Entry {
             labels: self.labels.clone(),
             deleting: self.deleting,
             node_name: self.node_name.clone(),
+            names_hosts: !self.node_name.is_empty() || status.get("nominatedNodeName").is_some(),
         })
     }
 }

@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use meridian_store::Tenant;
 use tower::Service;
 
 use super::body;
@@ -98,7 +99,7 @@ async fn dispatch(
         page => {
             label.verb = "GET";
             label.resource = Cow::Borrowed("");
-            self::page(server, parts, &page, &query)
+            self::page(server, parts, &tenant, &page, &query)
         }
     }
 }
@@ -108,7 +109,7 @@ async fn resource(
     parts: &Parts,
     body: Incoming,
     label: &mut Label,
-    (tenant, across): (meridian_store::Tenant, bool),
+    (tenant, across): (Tenant, bool),
     target: &Target<'_>,
     query: &Query<'_>,
 ) -> Result<Response<Body>, Failure> {
@@ -164,6 +165,7 @@ async fn resource(
 fn page(
     server: &Server,
     parts: &Parts,
+    tenant: &Tenant,
     page: &Page<'_>,
     query: &Query<'_>,
 ) -> Result<Response<Body>, Failure> {
@@ -172,7 +174,7 @@ fn page(
     }
     let headers = &parts.headers;
     let accept = header(headers, &ACCEPT);
-    let discovery = &server.discovery;
+    let discovery = if tenant.is_system() { &server.discovery } else { &server.tenant_discovery };
     match page {
         Page::Paths => Ok(text(discovery.paths(), "application/json")),
         Page::Health { endpoint, check } => health::respond(

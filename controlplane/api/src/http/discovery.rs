@@ -4,11 +4,35 @@
 //! clients ask for; the older one has a document for each group and version.
 
 use bytes::Bytes;
-use meridian_schema::{Kind, Subresource};
+use meridian_schema::{Home, Kind, Subresource};
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
 use super::document::Document;
+
+/// For whom discovery tells what can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The tenant `system`.
+    Operators,
+    /// Any other.
+    Tenants,
+}
+
+impl Whose {
+    fn has_all(self, kind: &Kind) -> bool {
+        self == Self::Operators || kind.home == Home::Tenants
+    }
+
+    /// Virtual nodes can be read, and that is all.
+    fn verbs(self, kind: &'static Kind) -> &'static [&'static str] {
+        if self.has_all(kind) { kind.verbs } else { &["get", "list"] }
+    }
+
+    fn subresources(self, kind: &'static Kind) -> &'static [Subresource] {
+        if self.has_all(kind) { kind.subresources } else { &[] }
+    }
+}
 
 /// All documents of discovery.
 #[derive(Debug)]
@@ -35,7 +59,8 @@ struct Group {
 }
 
 impl Discovery {
-    pub(super) fn new(kinds: &'static [Kind]) -> Self {
+    /// What may be done to kinds, by operators or else by those in tenants.
+    pub(super) fn new(kinds: &'static [Kind], whose: Whose) -> Self {
         let groups = group(kinds);
         let (core, named): (Vec<&Group>, Vec<&Group>) =
             groups.iter().partition(|group| group.name.is_empty());
@@ -53,8 +78,8 @@ impl Discovery {
                 .into_iter()
                 .map(|version| Aggregated {
                     version,
-                    core: aggregated(version, &core),
-                    groups: aggregated(version, &named),
+                    core: aggregated(version, &core, whose),
+                    groups: aggregated(version, &named, whose),
                 })
                 .collect(),
             group: named
@@ -72,7 +97,7 @@ impl Discovery {
                     group
                         .versions
                         .iter()
-                        .map(|(version, kinds)| ((group.name, *version), resource_list(kinds)))
+                        .map(|(version, kinds)| ((group.name, *version), resource_list(kinds, whose)))
                 })
                 .collect(),
         }
@@ -147,7 +172,7 @@ fn api_group(group: &Group) -> Value {
     json!({ "name": group.name, "preferredVersion": versions.first(), "versions": versions })
 }
 
-fn resource_list(kinds: &[&'static Kind]) -> Document {
+fn resource_list(kinds: &[&'static Kind], whose: Whose) -> Document {
     let group_version = kinds.first().map(|kind| kind.api_version()).unwrap_or_default();
     let mut resources = Vec::new();
     for kind in kinds {
@@ -157,11 +182,11 @@ fn resource_list(kinds: &[&'static Kind]) -> Document {
                 "singularName": kind.singular,
                 "namespaced": kind.namespaced,
                 "kind": kind.kind,
-                "verbs": kind.verbs,
+                "verbs": whose.verbs(kind),
             }),
             kind,
         ));
-        for subresource in kind.subresources {
+        for subresource in whose.subresources(kind) {
             let mut resource = json!({
                 "name": format!("{}/{}", kind.plural, subresource.name),
                 "singularName": "",
@@ -184,7 +209,7 @@ fn resource_list(kinds: &[&'static Kind]) -> Document {
     }))
 }
 
-fn aggregated(version: &str, groups: &[&Group]) -> Document {
+fn aggregated(version: &str, groups: &[&Group], whose: Whose) -> Document {
     let items: Vec<Value> = groups
         .iter()
         .map(|group| {
@@ -192,7 +217,7 @@ fn aggregated(version: &str, groups: &[&Group]) -> Document {
                 .versions
                 .iter()
                 .map(|(version, kinds)| {
-                    let resources: Vec<Value> = kinds.iter().map(|kind| discovered(kind)).collect();
+                    let resources: Vec<Value> = kinds.iter().map(|kind| discovered(kind, whose)).collect();
                     json!({ "version": version, "resources": resources, "freshness": "Current" })
                 })
                 .collect();
@@ -207,18 +232,18 @@ fn aggregated(version: &str, groups: &[&Group]) -> Document {
     }))
 }
 
-fn discovered(kind: &'static Kind) -> Value {
+fn discovered(kind: &'static Kind, whose: Whose) -> Value {
     let mut value = with_names(
         json!({
             "resource": kind.plural,
             "singularResource": kind.singular,
             "scope": if kind.namespaced { "Namespaced" } else { "Cluster" },
             "responseKind": { "group": kind.group, "version": kind.version, "kind": kind.kind },
-            "verbs": kind.verbs,
+            "verbs": whose.verbs(kind),
         }),
         kind,
     );
-    let subresources: Vec<Value> = kind.subresources.iter().map(discovered_subresource).collect();
+    let subresources: Vec<Value> = whose.subresources(kind).iter().map(discovered_subresource).collect();
     if !subresources.is_empty() {
         value["subresources"] = json!(subresources);
     }

@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The question why a pod is where it is.
 #[derive(Debug)]
 pub struct ExplainRequest {
+    /// The tenant of who asks: the answer says what may be seen there.
+    pub viewer: Tenant,
     /// The pod's tenant.
     pub tenant: Tenant,
     /// The pod's namespace.
@@ -28,7 +30,7 @@ pub struct ExplainRequest {
 /// Asks, and waits for the answer.
 pub(super) async fn ask(
     server: &Server,
-    tenant: &Tenant,
+    (viewer, tenant): (&Tenant, &Tenant),
     namespace: &str,
     name: &str,
 ) -> Result<Value, Failure> {
@@ -36,6 +38,7 @@ pub(super) async fn ask(
     let explainer: &mpsc::Sender<ExplainRequest> = server.explainer.as_ref().ok_or_else(nobody)?;
     let (reply, answer) = oneshot::channel();
     let request = ExplainRequest {
+        viewer: viewer.clone(),
         tenant: tenant.clone(),
         namespace: namespace.to_owned(),
         name: name.to_owned(),

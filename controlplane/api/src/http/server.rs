@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection;
-use super::discovery::Discovery;
+use super::discovery::{Discovery, Whose};
 use super::document::Document;
 use super::explain::ExplainRequest;
 use super::health::ReadinessCheck;
@@ -126,6 +126,8 @@ pub(super) struct Server {
     pub(super) explainer: Option<mpsc::Sender<ExplainRequest>>,
     pub(super) limits: ServeLimits,
     pub(super) discovery: Discovery,
+    /// The same for those in tenants.
+    pub(super) tenant_discovery: Discovery,
     pub(super) openapi: OpenApi,
     pub(super) version: Document,
     /// Cancelled when the server has to end: watches end, connections finish what they are at.
@@ -151,7 +153,8 @@ pub async fn serve(options: ServeOptions) -> Result<(), ServeError> {
         readiness: options.readiness,
         explainer: options.explainer,
         limits: options.limits,
-        discovery: Discovery::new(meridian_schema::kinds()),
+        discovery: Discovery::new(meridian_schema::kinds(), Whose::Operators),
+        tenant_discovery: Discovery::new(meridian_schema::kinds(), Whose::Tenants),
         openapi: OpenApi::new(),
         version: Document::new(&version::document()),
         shutdown: options.shutdown.clone(),

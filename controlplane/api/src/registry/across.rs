@@ -112,6 +112,7 @@ impl Registry {
             return Err(version::too_large(at.0, cache.revision().0));
         }
         let token = start.map(|(tenant, path)| Continue::across(None, tenant, path));
+        let operator = Tenant::system();
         let mut items: Vec<Arc<Entry>> = Vec::new();
         for tenant in cache.tenants_with(kind) {
             let behind = match start {
@@ -127,6 +128,8 @@ impl Registry {
                 let page = Page {
                     kind,
                     tenant: &tenant,
+                    viewer: &operator,
+                    view: self.view(),
                     filter,
                     at: Some((at, at.0)),
                     start: behind,
@@ -161,7 +164,7 @@ impl Registry {
         };
         match cache.list_at(tenant, kind, &filter.ns, Some(then), behind) {
             Then::Known(mut items, _) => {
-                items.retain(|entry| filter.matches(entry));
+                items.retain(|entry| filter.matches(self.view(), entry));
                 Ok(items)
             }
             Then::Ahead(_) => Err(version::too_large(at.0, cache.revision().0)),
@@ -187,12 +190,12 @@ async fn reach(cache: &Cache, as_of: AsOf) -> Result<(), Failure> {
 
 /// What there is that matches.
 fn now(cache: &Cache, kind: &'static Kind, filter: &Filter, limit: usize) -> List {
-    let all = filter.takes_all();
+    let (all, operator) = (filter.takes_all(), Tenant::system());
     let most = if all { limit } else { usize::MAX };
     let Across { mut entries, at, mut rest } =
-        cache.list_across(kind, &filter.ns, most, |entry| filter.may_match(entry));
+        cache.list_across(kind, &filter.ns, most, |entry| filter.may_match(&operator, entry));
     if !all {
-        entries.retain(|entry| filter.matches(entry));
+        entries.retain(|entry| filter.matches(cache.view(), entry));
         rest = entries.len().saturating_sub(limit);
         entries.truncate(limit);
     }

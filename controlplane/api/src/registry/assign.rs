@@ -106,7 +106,7 @@ impl Registry {
                 "a Binding to {kind} {node:?}: want a target of kind Node with a name"
             )));
         }
-        let entry = Box::pin(self.get(caller, pod(), ns, name)).await?;
+        let entry = Box::pin(self.stored(&caller.tenant, pod(), ns, name)).await?;
         let target = Target { kind: pod(), tenant: &caller.tenant, ns, name };
         check_uid(target, &entry, meta(&binding, "uid"))?;
         let value = entry.stored_value();
@@ -117,8 +117,11 @@ impl Registry {
                 format!("pod {name} is being deleted, cannot be assigned to a host"),
             ));
         }
-        if !pods::is_pending(&value, node) {
-            let to = &entry.node_name;
+        let host = self
+            .host(&caller.tenant, node)
+            .ok_or_else(|| Failure::not_found(meridian_schema::node(), node))?;
+        if !pods::is_pending(&value, &host) {
+            let to = self.host_name(&caller.tenant, &entry.node_name);
             return Err(Failure::conflict(
                 pod(),
                 name,
@@ -128,7 +131,7 @@ impl Registry {
         if options.dry_run {
             return Ok(());
         }
-        self.order(&entry, node).await
+        self.order(&entry, &host).await
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use meridian_schema::{Home, Kind, apply_defaults, initial_status, validate_new};
+use meridian_schema::{Kind, apply_defaults, initial_status, validate_new};
 use meridian_store::{Compare, KeyRange, Op, OpResult, RangeRequest, Revision, Tenant, Txn};
 
 use super::Registry;
 use super::heartbeats::check_writable;
+use super::nodes::check_write;
 use crate::entry::Form;
 use crate::failure::FailureCause;
 use crate::object::{self, meta, metadata, set_meta};
@@ -42,8 +43,10 @@ impl Registry {
         object: Value,
         options: &CreateOptions,
     ) -> Result<Arc<Entry>, Failure> {
+        check_write(caller, kind, "create", None, meta(&object, "name"))?;
         self.provision_once(&caller.tenant).await?;
-        self.create_in(&caller.tenant, kind, ns, object, options, Trust::Checked).await
+        let created = self.create_in(&caller.tenant, kind, ns, object, options, Trust::Checked).await?;
+        Ok(self.view().see(&caller.tenant, created))
     }
 
     /// The same, without first making what every tenant has.
@@ -56,19 +59,13 @@ impl Registry {
         options: &CreateOptions,
         trust: Trust,
     ) -> Result<Arc<Entry>, Failure> {
-        if kind.home == Home::Hosts && !tenant.is_system() {
-            return Err(Failure::forbidden(
-                kind,
-                meta(&object, "name"),
-                "hosts belong to the operators of the region",
-            ));
-        }
         check_writable(tenant, kind, ns, meta(&object, "name"))?;
         place(kind, ns, &mut object)?;
         let generated = meta(&object, "name").is_empty() && !meta(&object, "generateName").is_empty();
         self.stamp(kind, &mut object);
         apply_defaults(kind, &mut object);
         self.admit(tenant, kind, &mut object)?;
+        self.view().restore(tenant, None, kind, &mut object, |node| self.host(tenant, node))?;
         initial_status(kind, &mut object);
         for _ in 0..GENERATED_ATTEMPTS {
             if generated {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use meridian_schema::Kind;
 
+use super::nodes::check_write;
 use super::transact::{Base, Outcome, Plan, RecordWrite, Target, Write};
 use super::update::check_uid;
 use super::{Registry, pods};
@@ -55,6 +56,7 @@ impl Registry {
         options: &DeleteOptions,
         mark: &(dyn Fn(&mut Value) + Sync),
     ) -> Result<Deleted, Failure> {
+        check_write(caller, kind, "delete", None, name)?;
         Self::check_deletable(&caller.tenant, kind, name)?;
         let target = Target { kind, tenant: &caller.tenant, ns, name };
         let lease = self.event_lease(&caller.tenant, kind).await?;
@@ -65,8 +67,10 @@ impl Registry {
             Ok(Plan { dry_run: options.dry_run, lease, ..plan })
         });
         match Box::pin(decided).await? {
-            Outcome::Is(Some(entry)) => Ok(Deleted { entry, gone: false }),
-            Outcome::Gone(entry) => Ok(Deleted { entry, gone: true }),
+            Outcome::Is(Some(entry)) => {
+                Ok(Deleted { entry: self.view().see(target.tenant, entry), gone: false })
+            }
+            Outcome::Gone(entry) => Ok(Deleted { entry: self.view().see(target.tenant, entry), gone: true }),
             Outcome::Is(None) | Outcome::Refused => Err(target.not_found()),
         }
     }
@@ -84,6 +88,7 @@ impl Registry {
         options: &DeleteOptions,
         which: &ListOptions,
     ) -> Result<List, Failure> {
+        check_write(caller, kind, "deletecollection", None, "")?;
         let mut list = self.list(caller, kind, ns, which).await?;
         let mut deleted = Vec::with_capacity(list.items.len());
         for some in std::mem::take(&mut list.items).chunks(CONCURRENT) {

@@ -1,8 +1,12 @@
 //! Which objects a list or watch is about.
 
+use std::sync::Arc;
+
 use meridian_schema::{FieldSelector, LabelSelector};
+use meridian_store::Tenant;
 
 use crate::Entry;
+use crate::view::View;
 
 /// Which objects of a kind.
 #[derive(Clone, Debug, Default)]
@@ -25,24 +29,41 @@ impl Filter {
         self.labels.is_none() && self.fields.is_none()
     }
 
-    pub(super) fn matches(&self, entry: &Entry) -> bool {
-        self.may_match(entry)
-            && self.labels.as_ref().is_none_or(|labels| labels.matches(&entry.labels))
-            && self.fields.as_ref().is_none_or(|fields| fields.matches(&entry.stored_value()))
+    /// What a viewer sees of an object, if that matches. Fields are those that the viewer sees: what is hidden cannot be
+    /// searched for.
+    pub(super) fn shown(&self, view: &View, viewer: &Tenant, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        let may = self.may_match(viewer, entry)
+            && self.labels.as_ref().is_none_or(|labels| labels.matches(&entry.labels));
+        if !may {
+            return None;
+        }
+        let seen = view.see(viewer, entry.clone());
+        let matches = self.is_on_node(&seen)
+            && self.fields.as_ref().is_none_or(|fields| fields.matches(&seen.stored_value()));
+        matches.then_some(seen)
+    }
+
+    /// Whether an object matches as it is stored.
+    pub(super) fn matches(&self, view: &View, entry: &Arc<Entry>) -> bool {
+        self.shown(view, &Tenant::system(), entry).is_some()
     }
 
     /// Whether an object may match, told without decoding it: the pods of a host or one object by its name are asked for
     /// often, and most objects are not among them.
-    pub(super) fn may_match(&self, entry: &Entry) -> bool {
-        let is = |field: &str, value: &str| {
-            self.fields
-                .as_ref()
-                .and_then(|fields| fields.required(field))
-                .is_none_or(|required| required == value)
-        };
+    pub(super) fn may_match(&self, viewer: &Tenant, entry: &Entry) -> bool {
         (self.ns.is_empty() || entry.namespace == self.ns)
-            && is("metadata.name", &entry.name)
-            && is("metadata.namespace", &entry.namespace)
-            && (entry.kind.kind != "Pod" || is("spec.nodeName", &entry.node_name))
+            && self.is("metadata.name", &entry.name)
+            && self.is("metadata.namespace", &entry.namespace)
+            // What others than operators call the node is told by what they see of the pod.
+            && (!viewer.is_system() || self.is_on_node(entry))
+    }
+
+    fn is_on_node(&self, entry: &Entry) -> bool {
+        entry.kind.kind != "Pod" || self.is("spec.nodeName", &entry.node_name)
+    }
+
+    fn is(&self, field: &str, value: &str) -> bool {
+        let required = self.fields.as_ref().and_then(|fields| fields.required(field));
+        required.is_none_or(|required| required == value)
     }
 }

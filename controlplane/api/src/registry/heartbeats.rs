@@ -147,7 +147,7 @@ impl Registry {
                 });
             }
         };
-        items.retain(|entry| filter.matches(entry));
+        items.retain(|entry| filter.matches(self.view(), entry));
         let rest = items.len().saturating_sub(limit);
         items.truncate(limit);
         let last = items.last().filter(|_| rest > 0);

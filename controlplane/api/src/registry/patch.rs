@@ -7,6 +7,7 @@ use serde_json::Value;
 use meridian_schema::{Kind, MessageRef, decode_value, strategic_merge_patch_of};
 
 use super::Registry;
+use super::nodes::check_write;
 use super::transact::{Outcome, Plan, Target};
 use super::update::{check_place, check_uid, check_version};
 use crate::object::meta;
@@ -41,13 +42,15 @@ impl Registry {
         patch: Patch,
         options: &PatchOptions,
     ) -> Result<Patched, Failure> {
+        check_write(caller, kind, "patch", sub.map(Sub::name), name)?;
         let target = Target { kind, tenant: &caller.tenant, ns, name };
         let lease = self.event_lease(&caller.tenant, kind).await?;
         let patch = Prepared::new(patch)?;
         let mut warnings = Vec::new();
         let decided = self.transact(target, |base| {
             let old = base.entry.as_ref().ok_or_else(|| target.not_found())?;
-            let patched = patch.apply(kind.message(), &old.value())?;
+            let seen = self.view().see(target.tenant, old.clone());
+            let patched = patch.apply(kind.message(), &seen.value())?;
             let decoded = decode_value(kind.message(), patched, options.field_validation).map_err(refuse)?;
             // Those of the last attempt are the ones that count.
             warnings = decoded.warnings;
@@ -55,11 +58,13 @@ impl Registry {
             check_place(kind, ns, name, &mut new)?;
             check_version(target, old, &new)?;
             check_uid(target, old, meta(&new, "uid"))?;
-            let plan = self.replace(target, base, old, &old.stored_value(), sub, new)?;
+            let plan = self.replace_seen(target, base, old, &seen.stored_value(), sub, new)?;
             Ok(Plan { dry_run: options.dry_run, lease, ..plan })
         });
         match Box::pin(decided).await? {
-            Outcome::Is(Some(object)) | Outcome::Gone(object) => Ok(Patched { object, warnings }),
+            Outcome::Is(Some(entry)) | Outcome::Gone(entry) => {
+                Ok(Patched { object: self.view().see(&caller.tenant, entry), warnings })
+            }
             Outcome::Is(None) | Outcome::Refused => Err(target.not_found()),
         }
     }

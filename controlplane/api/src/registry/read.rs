@@ -7,8 +7,10 @@ use meridian_store::{RangeRequest, Revision, Tenant, TenantRevision};
 
 use super::Registry;
 use super::filter::Filter;
+use super::nodes::is_of_others;
 use super::version::{self, AsOf, Continue};
 use crate::cache::{Cache, Snapshot, covers, entry};
+use crate::view::View;
 use crate::{BindingRecord, Caller, Entry, Failure, List, ListOptions, key};
 
 /// Objects read at once where some of them may not match.
@@ -18,6 +20,8 @@ const STRIDE: usize = 1000;
 pub(super) struct Page<'a> {
     pub(super) kind: &'static Kind,
     pub(super) tenant: &'a Tenant,
+    pub(super) viewer: &'a Tenant,
+    pub(super) view: &'a View,
     pub(super) filter: &'a Filter,
     /// At which revision, and which resource version that is; none: now.
     pub(super) at: Option<(Revision, u64)>,
@@ -55,11 +59,41 @@ impl Registry {
         name: &str,
         resource_version: Option<&str>,
     ) -> Result<Arc<Entry>, Failure> {
+        let (tenant, as_of) = (&caller.tenant, version::of_get(resource_version)?);
+        if is_of_others(tenant, kind) {
+            return self.get_virtual_node(tenant, kind, name, as_of).await;
+        }
+        let stored = self.stored_at(tenant, kind, ns, name, as_of).await?;
+        Ok(self.view().see(tenant, stored))
+    }
+
+    /// Reads an object as of now, as it is stored: for parts in the same process, which see what a tenant does not.
+    ///
+    /// # Errors
+    ///
+    /// 404
+    pub async fn stored(
+        &self,
+        tenant: &Tenant,
+        kind: &'static Kind,
+        ns: &str,
+        name: &str,
+    ) -> Result<Arc<Entry>, Failure> {
+        self.stored_at(tenant, kind, ns, name, AsOf::Now).await
+    }
+
+    async fn stored_at(
+        &self,
+        tenant: &Tenant,
+        kind: &'static Kind,
+        ns: &str,
+        name: &str,
+        as_of: AsOf,
+    ) -> Result<Arc<Entry>, Failure> {
         let cache = self.cache(kind);
-        let as_of = version::of_get(resource_version)?;
-        self.show(&caller.tenant, kind, ns, as_of == AsOf::Now).await?;
-        reach(cache, &caller.tenant, as_of).await?;
-        cache.get(&caller.tenant, kind, ns, name).ok_or_else(|| Failure::not_found(kind, name))
+        self.show(tenant, kind, ns, as_of == AsOf::Now).await?;
+        reach(cache, tenant, as_of).await?;
+        cache.get(tenant, kind, ns, name).ok_or_else(|| Failure::not_found(kind, name))
     }
 
     /// Lists objects; with an empty `ns` of all namespaces.
@@ -75,7 +109,11 @@ impl Registry {
         options: &ListOptions,
     ) -> Result<List, Failure> {
         let tenant = &caller.tenant;
+        if is_of_others(tenant, kind) {
+            return self.list_virtual_nodes(tenant, kind, options).await;
+        }
         let cache = self.cache(kind);
+        let view = self.view();
         let filter = Filter::new(ns, options.label_selector.as_ref(), options.field_selector.as_ref());
         let limit = options.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
         if let Some(token) = options.continue_token.as_deref().filter(|token| !token.is_empty()) {
@@ -92,7 +130,8 @@ impl Registry {
                 Ok(version) => Some(self.history(cache, tenant, version, Some(&token.start)).await?),
                 Err(_) => None,
             };
-            let page = Page { kind, tenant, filter: &filter, at, start: Some(&token.start), limit };
+            let start = Some(&*token.start);
+            let page = Page { kind, tenant, viewer: tenant, view, filter: &filter, at, start, limit };
             return read_page(cache, &page).await;
         }
         if covers(tenant, kind, ns) {
@@ -100,12 +139,13 @@ impl Registry {
         }
         let as_of = version::of_list(options)?;
         reach(cache, tenant, as_of).await?;
-        let snapshot = snapshot(cache, tenant, kind, &filter, limit).await?;
+        let snapshot = snapshot(cache, view, tenant, kind, &filter, limit).await?;
         let version = snapshot.revision.unwrap_or(TenantRevision::FIRST).0;
         match as_of {
             AsOf::Exactly(asked) if asked != version => {
                 let at = Some(self.history(cache, tenant, asked, None).await?);
-                let page = Page { kind, tenant, filter: &filter, at, start: None, limit };
+                let page =
+                    Page { kind, tenant, viewer: tenant, view, filter: &filter, at, start: None, limit };
                 read_page(cache, &page).await
             }
             _ => Ok(first_page(cache, tenant, kind, &filter, snapshot, version)),
@@ -172,18 +212,20 @@ pub(super) async fn reach(cache: &Cache, tenant: &Tenant, as_of: AsOf) -> Result
 /// What there is that matches, and as of when.
 pub(super) async fn snapshot(
     cache: &Cache,
+    view: &View,
     tenant: &Tenant,
     kind: &'static Kind,
     filter: &Filter,
     limit: usize,
 ) -> Result<Snapshot, Failure> {
     let most = if filter.takes_all() { limit } else { usize::MAX };
-    let mut snapshot = cache.list(tenant, kind, &filter.ns, most, |entry| filter.may_match(entry));
+    let mut snapshot = cache.list(tenant, kind, &filter.ns, most, |entry| filter.may_match(tenant, entry));
     if snapshot.revision.is_none() {
         snapshot.revision = Some(cache.store().tenant_revision(tenant, Some(snapshot.at)).await?);
     }
-    if !filter.takes_all() {
-        snapshot.entries.retain(|entry| filter.matches(entry));
+    if !tenant.is_system() || !filter.takes_all() {
+        let found = std::mem::take(&mut snapshot.entries);
+        snapshot.entries = found.iter().filter_map(|entry| filter.shown(view, tenant, entry)).collect();
         if snapshot.entries.len() > limit {
             snapshot.entries.truncate(limit);
             snapshot.more = true;
@@ -231,13 +273,11 @@ pub(super) async fn read_page(cache: &Cache, page: &Page<'_>) -> Result<List, Fa
         for kv in &read.kvs {
             let crate::key::Place::Object { path, .. } = key::place(&kv.key) else { continue };
             let entry = entry(page.kind, page.tenant, path, kv).map_err(Failure::internal)?;
-            if !page.filter.matches(&entry) {
-                continue;
-            }
+            let Some(entry) = page.filter.shown(page.view, page.viewer, &Arc::new(entry)) else { continue };
             if items.len() == page.limit {
                 return Ok(full(items, version, None));
             }
-            items.push(Arc::new(entry));
+            items.push(entry);
         }
         let Some(last_read) = last_read.filter(|_| read.more) else {
             return Ok(List { items, resource_version: version, continue_token: None, remaining: None });

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use meridian_schema::{Kind, apply_defaults, validate_status_update, validate_update};
 use meridian_store::Tenant;
 
+use super::nodes::check_write;
 use super::transact::{Base, Outcome, Plan, RecordWrite, Target, Write};
 use super::{Registry, pods};
 use crate::object::{self, at, meta, set_meta};
@@ -48,6 +49,7 @@ impl Registry {
         mut object: Value,
         options: &UpdateOptions,
     ) -> Result<Updated, Failure> {
+        check_write(caller, kind, "update", sub.map(Sub::name), name)?;
         check_place(kind, ns, name, &mut object)?;
         let target = Target { kind, tenant: &caller.tenant, ns, name };
         let creates = sub.is_none() && matches!(kind.kind, "Lease" | "Event");
@@ -61,7 +63,8 @@ impl Registry {
             absent = false;
             check_version(target, old, &object)?;
             check_uid(target, old, meta(&object, "uid"))?;
-            let plan = self.replace(target, base, old, &old.stored_value(), sub, object.clone())?;
+            let seen = self.view().see(target.tenant, old.clone());
+            let plan = self.replace_seen(target, base, old, &seen.stored_value(), sub, object.clone())?;
             Ok(Plan { dry_run: options.dry_run, lease, ..plan })
         });
         let outcome = Box::pin(decided).await;
@@ -76,7 +79,9 @@ impl Registry {
             return Ok(Updated { entry, created: true });
         }
         match outcome? {
-            Outcome::Is(Some(entry)) | Outcome::Gone(entry) => Ok(Updated { entry, created: false }),
+            Outcome::Is(Some(entry)) | Outcome::Gone(entry) => {
+                Ok(Updated { entry: self.view().see(&caller.tenant, entry), created: false })
+            }
             Outcome::Is(None) | Outcome::Refused => Err(target.not_found()),
         }
     }
@@ -91,13 +96,41 @@ impl Registry {
         sub: Option<Sub>,
         mut new: Value,
     ) -> Result<Plan, Failure> {
-        let Target { kind, tenant, .. } = target;
-        match sub {
-            None => self.prepare(tenant, kind, old_value, &mut new)?,
-            Some(Sub::Status) => prepare_status(kind, old_value, &mut new)?,
-            Some(Sub::Finalize) => new = prepare_finalize(old_value, &new),
-        }
+        self.decide(target, old_value, sub, &mut new)?;
         write(target, base, old, &new)
+    }
+
+    /// The same for a caller that changed what it sees of the object, which is `seen`.
+    pub(super) fn replace_seen(
+        &self,
+        target: Target<'_>,
+        base: &Base,
+        old: &Entry,
+        seen: &Value,
+        sub: Option<Sub>,
+        mut new: Value,
+    ) -> Result<Plan, Failure> {
+        let Target { kind, tenant, .. } = target;
+        self.decide(target, seen, sub, &mut new)?;
+        self.view().restore(tenant, Some(old), kind, &mut new, |node| self.host(tenant, node))?;
+        write(target, base, old, &new)
+    }
+
+    fn decide(
+        &self,
+        Target { kind, tenant, .. }: Target<'_>,
+        old: &Value,
+        sub: Option<Sub>,
+        new: &mut Value,
+    ) -> Result<(), Failure> {
+        match sub {
+            None => self.prepare(tenant, kind, old, new),
+            Some(Sub::Status) => prepare_status(kind, old, new),
+            Some(Sub::Finalize) => {
+                *new = prepare_finalize(old, new);
+                Ok(())
+            }
+        }
     }
 
     fn prepare(

@@ -12,6 +12,7 @@ use meridian_store::{Revision, Tenant, TenantRevision};
 
 use super::Registry;
 use super::filter::Filter;
+use super::nodes::is_of_others;
 use super::read::{reach, snapshot};
 use super::version::{self, AsOf, From};
 use crate::cache::{Cache, Past, Place, Waiting, Watched};
@@ -57,7 +58,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// 400, 422, 504. That changes are no longer remembered is an event of the stream, as in Kubernetes.
+    /// 400, 405, 422, 504. That changes are no longer remembered is an event of the stream, as in Kubernetes.
     pub async fn watch(
         &self,
         caller: &Caller,
@@ -66,6 +67,9 @@ impl Registry {
         options: &WatchOptions,
     ) -> Result<WatchStream, Failure> {
         let (tenant, cache) = (&caller.tenant, self.cache(kind));
+        if is_of_others(tenant, kind) {
+            return Err(Failure::method_not_allowed(kind, "watch"));
+        }
         let from = version::of_watch(options)?;
         let filter = Filter::new(ns, options.label_selector.as_ref(), options.field_selector.as_ref());
         let fresh = !matches!(from, From::After(_) | From::Start { as_of: AsOf::Any, .. });
@@ -81,12 +85,12 @@ impl Registry {
             }
             From::Now => {
                 cache.reach_now().await?;
-                let now = snapshot(cache, tenant, kind, &stream.filter, 0).await?;
+                let now = snapshot(cache, self.view(), tenant, kind, &stream.filter, 0).await?;
                 stream.place = now.revision.unwrap_or(stream.place);
             }
             From::Start { as_of, marked } => {
                 reach(cache, tenant, as_of).await?;
-                let now = snapshot(cache, tenant, kind, &stream.filter, usize::MAX).await?;
+                let now = snapshot(cache, self.view(), tenant, kind, &stream.filter, usize::MAX).await?;
                 stream.start(now.entries, now.revision.unwrap_or(stream.place), marked);
             }
         }
@@ -212,7 +216,7 @@ impl WatchStream {
                 let more = changes.len() >= AT_ONCE;
                 let last = changes.last().map(|past| self.version(past.entry()));
                 for past in changes {
-                    self.found.extend(told(&self.filter, past));
+                    self.found.extend(self.told(past));
                 }
                 self.place = reached;
                 self.mark(last);
@@ -242,6 +246,31 @@ impl WatchStream {
                 resource_version: self.place.0,
                 initial_events_end: false,
             });
+        }
+    }
+
+    /// What the watcher is told of a change.
+    fn told(&self, past: Past) -> Option<WatchEvent> {
+        let Self { cache, tenant, filter, .. } = self;
+        let shown = |entry: &Arc<Entry>| filter.shown(cache.view(), tenant, entry);
+        match past {
+            Past::Put { entry, previous } => {
+                if filter.takes_all() {
+                    let entry = shown(&entry)?;
+                    return Some(match previous {
+                        Some(_) => WatchEvent::Modified(entry),
+                        None => WatchEvent::Added(entry),
+                    });
+                }
+                match (shown(&entry), previous.as_ref().and_then(shown)) {
+                    (Some(entry), None) => Some(WatchEvent::Added(entry)),
+                    (Some(entry), Some(_)) => Some(WatchEvent::Modified(entry)),
+                    // It no longer matches: told as it was last, at the moment of the change.
+                    (None, Some(last)) => Some(WatchEvent::Deleted(Arc::new(stamped(&last, &entry)))),
+                    (None, None) => None,
+                }
+            }
+            Past::Deleted(last) => shown(&last).map(WatchEvent::Deleted),
         }
     }
 
@@ -280,33 +309,6 @@ impl WatchStream {
 impl Drop for WatchStream {
     fn drop(&mut self) {
         self.running.dec();
-    }
-}
-
-/// What a watcher with a filter is told of a change.
-fn told(filter: &Filter, past: Past) -> Option<WatchEvent> {
-    match past {
-        Past::Put { entry, previous } => {
-            if !filter.ns.is_empty() && entry.namespace != filter.ns {
-                return None;
-            }
-            if filter.takes_all() {
-                return Some(if previous.is_some() {
-                    WatchEvent::Modified(entry)
-                } else {
-                    WatchEvent::Added(entry)
-                });
-            }
-            let before = previous.filter(|previous| filter.matches(previous));
-            match (filter.matches(&entry), before) {
-                (true, None) => Some(WatchEvent::Added(entry)),
-                (true, Some(_)) => Some(WatchEvent::Modified(entry)),
-                // It no longer matches: told as it was last, at the moment of the change.
-                (false, Some(last)) => Some(WatchEvent::Deleted(Arc::new(stamped(&last, &entry)))),
-                (false, None) => None,
-            }
-        }
-        Past::Deleted(last) => filter.matches(&last).then_some(WatchEvent::Deleted(last)),
     }
 }
 

@@ -11,4 +11,5 @@ mod refusals;
 mod region;
 mod serving;
 mod tables;
+mod view;
 mod watches;

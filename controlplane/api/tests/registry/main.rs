@@ -14,4 +14,5 @@ mod recorder;
 mod region;
 mod tenants;
 mod upkeep;
+mod view;
 mod watches;

@@ -80,7 +80,8 @@ impl Actor {
         }
         self.metrics.claims.with_label_values(&["bound"]).inc();
         self.metrics.bind_seconds.observe(self.now().saturating_sub(seen).as_secs_f64());
-        self.events.scheduled(about, profile, &host);
+        let shown = self.registry.host_name(&about.tenant, &host).into_owned();
+        self.events.scheduled(about, profile, &shown);
     }
 
     /// An append was refused: its claim is void for ever.
@@ -136,7 +137,7 @@ impl Actor {
             pod.stage = Stage::Blocked(Blocked::Name);
             return self.later(APPEND_AGAIN, Again::Examine(uid.clone()));
         };
-        let host = holder.record.host.clone();
+        let host = self.registry.host_name(&name.tenant, &holder.record.host).into_owned();
         self.take_back(uid);
         if let Some(pod) = self.pods.get_mut(uid) {
             pod.stage = Stage::Blocked(Blocked::Name);

@@ -8,7 +8,7 @@ use meridian_api::{BindOrder, Entry, Failure};
 use meridian_proto::v1::{DecidedHost, outcome};
 use meridian_store::Tenant;
 
-use super::claim::Attempt;
+use super::claim::{Attempt, Refusal};
 use super::{Actor, Again, Asked};
 use crate::bindings::PodName;
 use crate::classes;
@@ -42,14 +42,16 @@ impl Actor {
         };
         if let Some(binding) = self.bindings.get(&uid) {
             let host = &binding.record.host;
+            let shown = self.registry.host_name(&entry.tenant, host);
             let answer =
-                if *host == node { Ok(()) } else { conflict(format!("it is bound to {host} already")) };
+                if *host == node { Ok(()) } else { conflict(format!("it is bound to {shown} already")) };
             let _ = reply.send(answer);
             return;
         }
         let is_pinned = !entry.node_name.is_empty();
         if is_pinned && entry.node_name != node {
-            let _ = reply.send(conflict(format!("it asks for host {} itself", entry.node_name)));
+            let shown = self.registry.host_name(&entry.tenant, &entry.node_name);
+            let _ = reply.send(conflict(format!("it asks for host {shown} itself")));
             return;
         }
         if let Some(live) = self.claims.of(&uid) {
@@ -130,11 +132,15 @@ impl Actor {
     fn attempt_for(&self, entry: &Arc<Entry>, node: &str, is_pinned: bool) -> Result<Attempt, Failure> {
         let pod = meridian_schema::pod();
         let view = PodView::read(&entry.bytes).map_err(Failure::internal)?;
-        let asked = classes::Asked::by_spec(view.spec).map_err(|why| {
+        let asked = self.registry.asked_spec(&entry.tenant, view.spec);
+        let asked = classes::Asked::by_spec(&asked).map_err(|why| {
             let failure = Failure::conflict(pod, &entry.name, format!("it cannot be bound as it is: {why}"));
             failure.because("UnexpectedAdmissionError", &why, "spec")
         })?;
-        let host = self.host(node)?;
+        let host = self.host(node).map_err(|why| {
+            let refusal = Refusal::unasked(why);
+            Failure::unavailable(refusal.told(&entry.tenant))
+        })?;
         let spec = view.spec_view().map_err(Failure::internal)?;
         let profile = if spec.scheduler_name.is_empty() {
             meridian_kubernetes::DEFAULT_SCHEDULER_NAME
@@ -160,17 +166,17 @@ impl Actor {
     }
 
     /// Where a host's account is kept, as its Node object tells.
-    fn host(&self, name: &str) -> Result<DecidedHost, Failure> {
+    fn host(&self, name: &str) -> Result<DecidedHost, String> {
         let node = meridian_schema::node();
         let entry = self.registry.cached(&Tenant::system(), node, "", name);
-        let entry = entry.ok_or_else(|| Failure::unavailable(format!("there is no host {name:?} now")))?;
-        let place = HostPlace::of(&entry.bytes)
-            .map_err(|why| Failure::unavailable(format!("host {name:?} cannot be claimed: {why}")))?;
+        let entry = entry.ok_or_else(|| format!("there is no host {name:?} now"))?;
+        let place =
+            HostPlace::of(&entry.bytes).map_err(|why| format!("host {name:?} cannot be claimed: {why}"))?;
         let partition = match (place.partition, &self.ledgers[..]) {
             (Some(partition), _) => partition,
             (None, [only]) => only.name.to_string(),
             (None, _) => {
-                return Err(Failure::unavailable(format!("host {name:?} does not say its host partition")));
+                return Err(format!("host {name:?} does not say its host partition"));
             }
         };
         Ok(DecidedHost {

@@ -15,6 +15,7 @@ use super::{Actor, Again};
 use crate::assignment::SessionId;
 use crate::classes::Asked;
 use crate::events::About;
+use crate::told;
 
 /// How long a claim waits for its answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -58,12 +59,9 @@ impl Refusal {
         Self { reason: String::new(), message }
     }
 
-    /// What the pod's tenant is told. How much others take of the host is the operators' business alone.
+    /// What the pod's tenant is told.
     pub(super) fn told(&self, tenant: &Tenant) -> &str {
-        if tenant.is_system() {
-            return &self.message;
-        }
-        self.message.split_once(", used: ").map_or(&*self.message, |(own, _)| own)
+        told::refusal(tenant, &self.reason, &self.message)
     }
 
     /// Whether the host as it is cannot take the pod. Every other refusal is about the moment, and passes.
@@ -218,20 +216,4 @@ fn refusal_failure(about: &About, refusal: &Refusal) -> Failure {
         message,
         "spec.nodeName",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tenant_is_not_told_how_much_others_take() {
-        let message = "Node didn't have enough resource: cpu, requested: 4000, used: 3000, capacity: 4000";
-        let refusal = Refusal { reason: "OutOfcpu".to_owned(), message: message.to_owned() };
-        assert_eq!(refusal.told(&Tenant::system()), message);
-        let tenant = Tenant::new("blue").unwrap();
-        assert_eq!(refusal.told(&tenant), "Node didn't have enough resource: cpu, requested: 4000");
-        let other = Refusal { message: "host h is not ready".to_owned(), ..refusal };
-        assert_eq!(other.told(&tenant), "host h is not ready");
-    }
 }

@@ -7,6 +7,7 @@ use meridian_api::{BindingState, Entry, ExplainRequest as Question, Failure, Reg
 use meridian_environment::Clock;
 use meridian_ledger::tenant::Phase;
 use meridian_proto::v1::{self, ExplainResponse};
+use meridian_store::Tenant;
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -17,6 +18,7 @@ use crate::assignment::SessionId;
 use crate::bindings::PodName;
 use crate::classes;
 use crate::pods::{Blocked, Stage};
+use crate::told;
 use crate::view::PodView;
 
 /// How long a replica may take to explain.
@@ -44,36 +46,39 @@ impl Actor {
 
     /// The pod asked about, if it is there, has been found.
     pub(super) fn explain_found(&mut self, question: Question, entry: Option<Arc<Entry>>) {
-        let Question { tenant, namespace, name, reply } = question;
+        let Question { viewer, tenant, namespace, name, reply } = question;
         let Some(entry) = entry else {
             let name = PodName { tenant, namespace: namespace.into(), name: name.into() };
-            let _ = reply.send(Err(self.no_such_pod(&name)));
+            let _ = reply.send(Err(self.no_such_pod(&name, &viewer)));
             return;
         };
         let Ok(view) = PodView::read(&entry.bytes) else {
             let _ = reply.send(Err(Failure::internal("the stored pod cannot be read")));
             return;
         };
-        let (state, reason) = self.state_of(&entry, &view);
+        let (state, reason) = self.state_of(&entry, &view, &viewer);
         let host =
             self.bindings.get(&entry.uid).map(|binding| binding.record.host.clone()).unwrap_or_default();
-        let answer = json!({
+        let shown = if host.is_empty() { "".into() } else { self.registry.host_name(&viewer, &host) };
+        let mut answer = json!({
             "pod": format!("{namespace}/{name}"),
             "uid": entry.uid,
             "phase": view.phase(),
             "created": view.created(),
             "state": state,
             "reason": reason,
-            "host": host,
+            "host": shown,
             "condition": view.condition("PodScheduled").map(|condition| json!({
                 "status": condition.status, "reason": condition.reason, "message": condition.message,
             })),
-            "hostPartitions": self.ledgers.iter().map(Ledger::describe).collect::<Vec<_>>(),
         });
+        if viewer.is_system() {
+            answer["hostPartitions"] = self.ledgers.iter().map(Ledger::describe).collect();
+        }
         let found = if view.has_ended() { None } else { self.ask_replica(&entry, &view, &host) };
         let (registry, clock) = (self.registry.clone(), self.identity.clock.clone());
         tokio::spawn(async move {
-            let _ = reply.send(Ok(complete(answer, found, &registry, &*clock, &entry).await));
+            let _ = reply.send(Ok(complete(answer, found, &registry, &*clock, (&entry, &viewer)).await));
         });
     }
 
@@ -87,7 +92,8 @@ impl Actor {
         if self.explaining.asked.len() >= MOST_QUESTIONS {
             return None;
         }
-        let asked = classes::Asked::by_spec(view.spec).ok()?;
+        let asked = self.registry.asked_spec(&entry.tenant, view.spec);
+        let asked = classes::Asked::by_spec(&asked).ok()?;
         let profile = view.spec_view().ok()?.scheduler_name.into_owned();
         let profile =
             if profile.is_empty() { meridian_kubernetes::DEFAULT_SCHEDULER_NAME.to_owned() } else { profile };
@@ -110,13 +116,14 @@ impl Actor {
         }
     }
 
-    fn no_such_pod(&self, name: &PodName) -> Failure {
+    fn no_such_pod(&self, name: &PodName, viewer: &Tenant) -> Failure {
         let failure = Failure::not_found(meridian_schema::pod(), &name.name);
         match self.bindings.holder(name).and_then(|holder| self.bindings.get(holder)) {
             Some(held) if held.record.state == BindingState::Ghost => {
                 let message = format!(
                     "{}; its last instance was deleted by force and is not known to have stopped on host {}",
-                    failure.message, held.record.host
+                    failure.message,
+                    self.registry.host_name(viewer, &held.record.host)
                 );
                 Failure { message, ..failure }
             }
@@ -124,11 +131,15 @@ impl Actor {
         }
     }
 
-    /// One word and a sentence on where a pod stands.
-    fn state_of(&self, entry: &Entry, view: &PodView<'_>) -> (&'static str, String) {
+    /// One word and a sentence on where a pod stands, for one who may see so much.
+    fn state_of(&self, entry: &Entry, view: &PodView<'_>, viewer: &Tenant) -> (&'static str, String) {
+        let host_name = |host| self.registry.host_name(viewer, host);
         if let Some(binding) = self.bindings.get(&entry.uid) {
             let record = &binding.record;
-            let at = format!("host {} of host partition {}", record.host, record.host_partition);
+            let at = match viewer.is_system() {
+                true => format!("host {} of host partition {}", record.host, record.host_partition),
+                false => format!("node {}", host_name(&record.host)),
+            };
             return match record.state {
                 BindingState::Bound => ("Bound", format!("bound to {at}")),
                 BindingState::Terminating | BindingState::Ghost => {
@@ -147,7 +158,11 @@ impl Actor {
             return ("Unknown", "the partition has not heard of it yet".to_owned());
         };
         let said = pod.said.as_deref().unwrap_or("nothing yet");
-        let replica = |session: &SessionId| self.sessions.get(session).map_or("", |session| session.name());
+        let replica = |session: &SessionId| {
+            let name =
+                self.sessions.get(session).filter(|_| viewer.is_system()).map(|session| session.name());
+            name.map_or_else(|| "a scheduler replica".to_owned(), |name| format!("scheduler replica {name}"))
+        };
         match &pod.stage {
             Stage::Waiting if self.assignment.len() == 0 => {
                 ("NoReplica", "no scheduler replica is connected".to_owned())
@@ -156,22 +171,24 @@ impl Actor {
                 "HeldBack",
                 format!("refused {} times in a row; it is decided again in a moment", pod.refusals),
             ),
-            Stage::Queued { session, .. } => {
-                ("Queued", format!("about to be sent to scheduler replica {}", replica(session)))
-            }
+            Stage::Queued { session, .. } => ("Queued", format!("about to be sent to {}", replica(session))),
             Stage::Offered { session, .. } => {
-                ("Deciding", format!("with scheduler replica {}, which last said: {said}", replica(session)))
+                ("Deciding", format!("with {}, which last said: {said}", replica(session)))
             }
-            Stage::Claiming => ("Claiming", self.claim_state(&pod.about.uid)),
+            Stage::Claiming => ("Claiming", self.claim_state(&pod.about.uid, viewer)),
             Stage::Blocked(Blocked::Spec | Blocked::Name) => ("Blocked", said.to_owned()),
-            Stage::Blocked(Blocked::Pinned) => {
-                ("Blocked", format!("it names host {} itself, which cannot be claimed now", entry.node_name))
-            }
+            Stage::Blocked(Blocked::Pinned) => (
+                "Blocked",
+                format!("it names host {} itself, which cannot be claimed now", host_name(&entry.node_name)),
+            ),
         }
     }
 
-    fn claim_state(&self, uid: &Arc<str>) -> String {
+    fn claim_state(&self, uid: &Arc<str>, viewer: &Tenant) -> String {
         let Some(live) = self.claims.of(uid) else { return "between two claims".to_owned() };
+        if !viewer.is_system() {
+            return "a node is being claimed".to_owned();
+        }
         let host = live.payload.rest.front().map_or("", |host| &host.host);
         match live.phase {
             Phase::Sent => format!("host {host} is being claimed at host partition {}", live.host_partition),
@@ -186,7 +203,7 @@ async fn complete(
     found: Option<oneshot::Receiver<ExplainResponse>>,
     registry: &Registry,
     clock: &dyn Clock,
-    entry: &Entry,
+    (entry, viewer): (&Entry, &Tenant),
 ) -> Value {
     let found = match found {
         None => Err("no scheduler replica was asked"),
@@ -196,13 +213,12 @@ async fn complete(
         },
     };
     answer["decision"] = match found {
-        Ok(mut found) if found.error.is_empty() => {
-            if !entry.tenant.is_system() {
-                // What other hosts score tells how full they are, and so what other tenants run.
-                found.scored.retain(|scored| scored.host == entry.node_name);
-            }
-            decision(found)
+        // How many hosts there are and how they score tells how full they are, and so what others run.
+        Ok(found) if !viewer.is_system() => {
+            let message = Some(found.message).filter(|message| !message.is_empty());
+            json!({"message": message.map(|message| told::unschedulable(viewer, &message).into_owned())})
         }
+        Ok(found) if found.error.is_empty() => decision(found),
         Ok(found) => json!({"error": found.error}),
         Err(error) => json!({"error": error}),
     };

@@ -17,6 +17,7 @@ use crate::classes::Classes;
 use crate::pods::{Blocked, Pending, Pods, Stage};
 use crate::replicas::message;
 use crate::stream::Outlet;
+use crate::told;
 
 /// Pods, outcomes and the like in one message.
 const PODS_A_MESSAGE: usize = 512;
@@ -227,11 +228,12 @@ impl Actor {
 
     fn fits_nowhere(&mut self, session: SessionId, said: UnschedulablePod) {
         let offered = Stage::Offered { session, assignment: said.assignment };
-        let is_due = self.pods.get(&said.uid).is_some_and(|pod| pod.stage == offered);
-        if is_due {
-            self.say_unschedulable(&said.uid, "Unschedulable", &said.message);
-        } else {
-            self.metrics.stale_decisions.inc();
+        match self.pods.get(&said.uid).filter(|pod| pod.stage == offered) {
+            Some(pod) => {
+                let message = told::unschedulable(&pod.about.tenant, &said.message);
+                self.say_unschedulable(&said.uid, "Unschedulable", &message);
+            }
+            None => self.metrics.stale_decisions.inc(),
         }
     }
 

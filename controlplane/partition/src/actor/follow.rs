@@ -124,7 +124,7 @@ impl Actor {
         };
         let uid = about.uid.clone();
         let wanted = if entry.node_name.is_empty() {
-            let wanted = self.classes.want(view.spec);
+            let wanted = self.classes.want(&self.registry.asked_spec(&about.tenant, view.spec));
             if !self.profiles.contains(&wanted.profile) {
                 return;
             }
@@ -173,11 +173,11 @@ impl Actor {
 
     /// A waiting pod's spec is another now. A claim under way goes on: what it claimed was right when it was decided.
     fn respecified(&mut self, uid: &Arc<str>, spec: &RawValue) {
-        let wanted = self.classes.want(spec);
         let Some(pod) = self.pods.get(uid) else { return };
         if pod.pinned {
             return;
         }
+        let wanted = self.classes.want(&self.registry.asked_spec(&pod.about.tenant, spec));
         let class = wanted.class.as_ref().ok().copied();
         let is_same = pod.class == class && pod.priority == wanted.priority;
         if is_same && class.is_some() {

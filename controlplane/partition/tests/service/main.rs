@@ -15,4 +15,5 @@ mod replica;
 mod replicas;
 mod status;
 mod takeover;
+mod tenants;
 mod world;

@@ -258,9 +258,20 @@ impl World {
 
     /// Asks why a pod is where it is.
     pub(crate) fn ask(&self, name: &str) -> oneshot::Receiver<Result<Value, Failure>> {
+        self.ask_as(&Tenant::system(), &Tenant::system(), name)
+    }
+
+    /// The same about a pod of a tenant, for somebody to read.
+    pub(crate) fn ask_as(
+        &self,
+        viewer: &Tenant,
+        tenant: &Tenant,
+        name: &str,
+    ) -> oneshot::Receiver<Result<Value, Failure>> {
         let (reply, answer) = oneshot::channel();
         let request = ExplainRequest {
-            tenant: Tenant::system(),
+            viewer: viewer.clone(),
+            tenant: tenant.clone(),
             namespace: "default".to_owned(),
             name: name.to_owned(),
             reply,

@@ -25,9 +25,13 @@ async fn hosts_that_users_choose_are_claimed_and_may_refuse() {
     let message = pod["status"]["message"].as_str().unwrap();
     assert!(message.contains("requested: 1000000") && message.contains("used: "), "{message}");
     assert_eq!(world.state("large"), None, "it holds nothing");
-    // A tenant is not told what others take.
+    // A tenant chooses among the nodes that it sees, and is not told what others take.
     let blue = Tenant::new("blue").unwrap();
-    let large = world.create(&blue, "large", TOO_MUCH, &host).await;
+    let small = world.create(&blue, "small", "1m", "").await;
+    let pod = world.until_phase(&small, "Running").await;
+    let node =
+        world.region.registry().host_name(&blue, pod["spec"]["nodeName"].as_str().unwrap()).into_owned();
+    let large = world.create(&blue, "large", TOO_MUCH, &node).await;
     let pod = world.until_phase(&large, "Failed").await;
     let message = pod["status"]["message"].as_str().unwrap();
     assert!(message.ends_with("requested: 1000000"), "{message}");
