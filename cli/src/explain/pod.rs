@@ -17,6 +17,9 @@ pub(super) struct Arguments {
     /// The pod's namespace.
     #[arg(short, long, default_value = "default")]
     namespace: String,
+    /// The pod's tenant, for operators [default: the tenant that the kubeconfig is for].
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     /// How to reach the region [default: as kubectl does, and then the kubeconfig that `meridian up` wrote].
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<std::path::PathBuf>,
@@ -38,14 +41,15 @@ impl Arguments {
 
     async fn ask(&self) -> anyhow::Result<Value> {
         let client = Client::try_from(self.config().await?).context("using the kubeconfig")?;
-        for part in [&self.name, &self.namespace] {
+        for part in [&self.name, &self.namespace].into_iter().chain(&self.tenant) {
             if part.is_empty() || !part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
                 bail!(
-                    "{part:?} is no name of a pod or namespace: want lower case letters, digits, '-' and '.'"
+                    "{part:?} is no name of a pod, namespace or tenant: want lower case letters, digits, '-' and '.'"
                 );
             }
         }
-        let path = format!("/api/v1/namespaces/{}/pods/{}/explanation", self.namespace, self.name);
+        let query = self.tenant.as_ref().map(|tenant| format!("?tenant={tenant}")).unwrap_or_default();
+        let path = format!("/api/v1/namespaces/{}/pods/{}/explanation{query}", self.namespace, self.name);
         let request = http::Request::get(path).body(Vec::new()).context("making the request")?;
         match client.request::<Value>(request).await {
             Ok(answer) => Ok(answer),
@@ -111,11 +115,15 @@ fn found(decision: &Value, bound: &str) -> Vec<String> {
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let unit = decision["unit"].as_i64().unwrap_or(1).max(1) as f64;
     let points = |score: &Value| format!("{:.2}", score.as_i64().unwrap_or(0) as f64 / unit);
-    let mut lines = vec![format!(
-        "now {} of {} hosts could take it",
-        number(&decision["feasible"]),
-        number(&decision["hosts"])
-    )];
+    let mut lines = Vec::new();
+    // How many hosts there are is told operators only.
+    if !decision["hosts"].is_null() {
+        lines.push(format!(
+            "now {} of {} hosts could take it",
+            number(&decision["feasible"]),
+            number(&decision["hosts"])
+        ));
+    }
     let message = decision["message"].as_str().unwrap_or_default();
     if !message.is_empty() {
         lines.push(message.to_owned());

@@ -2,7 +2,8 @@
 
 use meridian_store::Tenant;
 
-/// Who asks, and in which tenant. Every request has one.
+/// Who asks, and in which tenant. Every request has one. What is seen goes by the tenant alone: a part of Meridian at work in
+/// a tenant is shown what the tenant is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The tenant all of the request is about.

@@ -9,9 +9,11 @@
 //! reached what was acknowledged before it. The cache also remembers recent changes, and a [`WatchStream`] or a [`Follow`]
 //! is a place among them. A write is one transaction that holds only if what it was decided on is still so.
 //!
-//! Parts in the same process use [`Registry::modify`] (read, change, write), `cached` and [`Registry::follow`] (everything
-//! in a partition, then every change in the order of commits). Resource versions are each tenant's own; operators may look
-//! at all tenants, in the partition's ([`Registry::list_across`], [`Registry::watch_across`]).
+//! The verbs answer with what the caller's tenant may see, and take that back: tenants see nodes of their own in the place of
+//! hosts. Parts in the same process use [`Registry::modify`] (read, change, write), [`Registry::stored`], `cached` and
+//! [`Registry::follow`] (everything in a partition, then every change in the order of commits). Resource versions are each
+//! tenant's own; operators may look at all tenants, in the partition's ([`Registry::list_across`],
+//! [`Registry::watch_across`]).
 //!
 //! Leases of hosts are not stored: they are a view of what [`Heartbeats`] are told.
 //!

@@ -109,12 +109,19 @@ async fn a_tenant_asks_for_nodes_by_the_names_that_it_knows() {
     let theirs = world.registry.host_name(&Tenant::new("red").unwrap(), HOST).into_owned();
     for (number, (named, asked)) in [(&*node, HOST), (HOST, ""), (&*theirs, "")].into_iter().enumerate() {
         let name = format!("pod-{number}");
-        let selector = json!({"nodeSelector": {"kubernetes.io/hostname": named}});
+        let term = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [named]}]});
+        let required = json!({"nodeSelectorTerms": [term]});
+        let selector = json!({
+            "nodeSelector": {"kubernetes.io/hostname": named},
+            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+        });
         let pod = world.pod_in(&blue(), &name, spec(&selector)).await;
         assert_eq!(pod.value()["spec"]["nodeSelector"]["kubernetes.io/hostname"], named, "as it was written");
         let offered = replica.one().await;
         let demand = replica.classes[&offered.pod.class].demand.clone().unwrap();
-        assert_eq!(demand.constraints.unwrap().node_selector["kubernetes.io/hostname"], asked, "{named}");
+        let constraints = demand.constraints.unwrap();
+        assert_eq!(constraints.node_selector["kubernetes.io/hostname"], asked, "{named}");
+        assert_eq!(constraints.required.unwrap().terms[0].fields[0].values, [asked], "{named}");
     }
     // Operators call hosts by their names.
     world.pod_with("own", spec(&json!({"nodeSelector": {"kubernetes.io/hostname": HOST}}))).await;
