@@ -58,8 +58,21 @@ pub struct BindingRecord {
     pub demand: Bytes,
     /// The devices it holds, one bit each.
     pub devices: u64,
+    /// The volumes that no pod on another host may use beside it: names of claims in its namespace. Whoever binds leaves them
+    /// out: they are read from the pod as it is when it is bound.
+    pub volumes: Vec<String>,
     /// Where the pod stands.
     pub state: BindingState,
+}
+
+/// Who uses a volume that pods on one host at a time may use. As long as there is one of them, no pod elsewhere is bound that
+/// wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VolumeHolders {
+    /// The host.
+    pub(crate) host: String,
+    /// The pods there.
+    pub(crate) uids: Vec<String>,
 }
 
 /// A pod to be bound.
@@ -73,6 +86,8 @@ pub struct BindRequest {
     pub uid: String,
     /// What to record. Its state is [`BindingState::Bound`], its uid the pod's.
     pub record: BindingRecord,
+    /// The epoch of the host partition that accepted the claim.
+    pub host_epoch: u64,
 }
 
 /// What came of a binding.
@@ -89,6 +104,13 @@ pub enum BindResult {
     },
     /// An instance of that name, deleted by force, is not known to have stopped.
     NameHeld,
+    /// A pod on another host uses a volume that the pod wants, or is not known to have stopped using it.
+    VolumeHeld {
+        /// The volume: the name of a claim in the pod's namespace.
+        volume: String,
+        /// The other host.
+        host: String,
+    },
     /// Another member of its gang could not be bound.
     GangRefused,
     /// It could not be tried. Where the outcome is unknown it says so, and the record tells.

@@ -2,7 +2,8 @@
 //!
 //! Objects are at `/{resource}/{namespace or nothing}/{name}`, binding records at `/-bindings/{namespace}/{name}`, the fences
 //! of host partitions at `/-fences/{host partition}` of the tenant `system`, the moments at which heartbeats are shown at its
-//! `/-heartbeats`, the region's secret at its `/-secrets/names`. No resource begins with a dash. Namespaces and
+//! `/-heartbeats`, the region's secret at its `/-secrets/names`, and who holds a volume at `/-volumes/{namespace}/{claim}`. No
+//! resource begins with a dash. Namespaces and
 //! names hold no slash, so `namespace/name` orders the objects of a kind as the store does.
 
 use std::sync::LazyLock;
@@ -16,6 +17,7 @@ const BINDINGS: &str = "/-bindings/";
 const FENCES: &str = "/-fences/";
 const HEARTBEATS: &str = "/-heartbeats";
 const NAMES_SECRET: &str = "/-secrets/names";
+const VOLUMES: &str = "/-volumes/";
 
 /// What a key is of.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,6 +95,11 @@ pub(crate) fn binding(tenant: &Tenant, namespace: &str, name: &str) -> Key {
     Key::new(tenant, format!("{BINDINGS}{namespace}/{name}"))
 }
 
+/// The key of a volume's holders.
+pub(crate) fn volume(tenant: &Tenant, namespace: &str, claim: &str) -> Key {
+    Key::new(tenant, format!("{VOLUMES}{namespace}/{claim}"))
+}
+
 /// The key of a host partition's fence.
 pub(crate) fn fence(host_partition: &str) -> Key {
     Key::new(&Tenant::system(), format!("{FENCES}{host_partition}"))
@@ -128,6 +135,7 @@ mod tests {
         assert_eq!(place(&fence("hosts-1")), Place::Fence { host_partition: "hosts-1" });
         assert_eq!(place(&heartbeats()), Place::Heartbeats);
         assert_eq!(place(&names_secret()), Place::Other);
+        assert_eq!(place(&volume(&tenant, "shop", "data")), Place::Other, "nobody follows these");
         for other in ["/-hosts/x", "/unknown/a/b", "no slash", "/pods"] {
             assert_eq!(place(&Key::new(&tenant, other)), Place::Other, "{other}");
         }

@@ -19,7 +19,7 @@
 //!
 //! Pods are more than objects: a [`BindingRecord`] says that a pod holds resources of a host. Records are written only here,
 //! in one transaction with the pod, by the rules that keep a host from being given away twice:
-//! [`Registry::append_bindings`], [`Registry::append_fence`], [`Registry::pod_stopped`], and deletes.
+//! [`Registry::append_bindings`], [`Registry::append_gang`], [`Registry::append_fence`], [`Registry::pod_stopped`], and deletes.
 //!
 //! What people should know of an object is told as an event: a [`Recorder`] writes it in the background.
 //!

@@ -13,6 +13,7 @@ mod delete;
 mod events;
 mod evict;
 mod filter;
+mod gang;
 mod heartbeats;
 mod modify;
 mod namespaces;
@@ -25,6 +26,7 @@ mod status;
 mod transact;
 mod update;
 mod version;
+mod volumes;
 mod watch;
 
 use std::borrow::Cow;

@@ -6,15 +6,21 @@
 //! partition says that the pod is durably bound, *Terminating* once it is to be stopped. Entries never expire. They go
 //! when the tenant partition says that the claim is void, and by nothing else.
 //!
-//! Files: `partition` has the tenant partitions and their lists, `claim` what claims may be refused for, `entry` the
-//! entries, `agent` what hosts have and should have.
+//! A claim that names victims may find its room still taken by them: it is *Waiting* then, and its room is counted from
+//! there on, so that nobody else takes what the victims leave.
+//!
+//! Files: `partition` has the tenant partitions and their lists, `claim` what claims may be refused for, `decide` how they
+//! are decided, alone and in groups, `waiting` what becomes of those that wait, `entry` the entries, `agent` what hosts
+//! have and should have.
 
 mod agent;
 mod change;
 mod claim;
+mod decide;
 mod entry;
 mod inspect;
 mod partition;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +51,8 @@ struct HostRow {
     /// Whether the host is heard of.
     is_reachable: bool,
     entries: Vec<Slot>,
+    /// Entries that wait for their room, those first that came first.
+    waiting: Vec<Slot>,
     strays: Vec<Stray>,
     version: u64,
 }
@@ -114,6 +122,7 @@ impl Ledger {
                 has_inventory: false,
                 is_reachable: true,
                 entries: Vec::new(),
+                waiting: Vec::new(),
                 strays: Vec::new(),
                 version: 0,
             },
@@ -139,6 +148,7 @@ impl Ledger {
         self.account.update_host(row.id, &description)?;
         row.description = description;
         row.version += 1;
+        self.seat(number);
         Ok(())
     }
 
@@ -162,74 +172,6 @@ impl Ledger {
             let _ = self.account.remove_host(row.id);
         }
         Ok(())
-    }
-
-    /// Decides a claim.
-    pub fn claim(&mut self, claim: &Claim) -> Answer {
-        let (host, taken) = match self.decide(claim) {
-            Ok(Some(taken)) => taken,
-            Ok(None) => return self.answer(claim, None),
-            Err(refusal) => return self.answer(claim, Some(refusal)),
-        };
-        self.recent.push(claim.id.clone());
-        self.insert(Row {
-            id: claim.id.clone(),
-            tenant: Arc::clone(&claim.tenant),
-            uid: claim.uid.clone(),
-            host,
-            incarnation: claim.incarnation,
-            devices: claim.devices,
-            state: EntryState::Held,
-            taken: Some(taken),
-            agent: AgentState::Absent,
-            has_spec: false,
-            was_told_to_stop: false,
-        });
-        self.answer(claim, None)
-    }
-
-    fn answer(&self, claim: &Claim, refusal: Option<Refusal>) -> Answer {
-        let free = self.by_name.get(&claim.host).and_then(|number| self.free(*number));
-        Answer { claim: claim.id.clone(), refusal, free: free.unwrap_or_default() }
-    }
-
-    /// What a claim comes to: room taken; nothing, where it was accepted before; or why it is refused.
-    fn decide(&mut self, claim: &Claim) -> Result<Option<(HostNumber, crate::account::Taken)>, Refusal> {
-        if claim.host_epoch != self.epoch {
-            return Err(if claim.host_epoch > self.epoch {
-                Refusal::Deposed { own: self.epoch, named: claim.host_epoch }
-            } else {
-                Refusal::Fenced { own: self.epoch, named: claim.host_epoch }
-            });
-        }
-        let partition = self.partitions.get_mut(&*claim.id.partition).ok_or(Refusal::UnknownPartition)?;
-        if !self.is_open || !partition.is_answered {
-            return Err(Refusal::Recovering);
-        }
-        if self.entries.find(&claim.id).is_some() {
-            return Ok(None);
-        }
-        if claim.id.order() <= partition.watermark {
-            return Err(Refusal::Stale);
-        }
-        partition.watermark = claim.id.order();
-        let number = *self
-            .by_name
-            .get(&claim.host)
-            .ok_or_else(|| Refusal::UnknownHost { host: claim.host.clone() })?;
-        let row =
-            self.hosts.get_mut(&number).ok_or_else(|| Refusal::UnknownHost { host: claim.host.clone() })?;
-        if claim.incarnation != row.incarnation {
-            return Err(Refusal::Incarnation { own: row.incarnation, named: claim.incarnation });
-        }
-        if !row.is_ready() {
-            return Err(Refusal::NotReady { host: claim.host.clone() });
-        }
-        let taken = self
-            .account
-            .take(row.id, &claim.demand, claim.devices)
-            .map_err(|error| claim::refusal(error, &claim.demand, &row.description, row.id, &self.account))?;
-        Ok(Some((number, taken)))
     }
 
     /// Takes in what became of a claim. Nothing is created for a claim that is not known.
@@ -279,7 +221,7 @@ impl Ledger {
         self.hosts.get(&number).is_some_and(HostRow::is_ready)
     }
 
-    fn insert(&mut self, row: Row) {
+    fn insert(&mut self, row: Row) -> Slot {
         let (number, incarnation) = (row.host, row.incarnation);
         let uid = row.uid.clone();
         let slot = self.entries.insert(row);
@@ -290,6 +232,12 @@ impl Ledger {
                 self.absorb(slot, number, &uid);
             }
         }
+        self.entered(slot);
+        slot
+    }
+
+    /// Says what an entry takes, or takes from now on.
+    fn entered(&mut self, slot: Slot) {
         self.define_demands();
         if let Some(entry) = self.view(slot) {
             self.changes.push(Change::Entered(entry));
@@ -307,14 +255,17 @@ impl Ledger {
         let Some(mut row) = self.entries.remove(slot) else { return };
         if let Some(host) = self.hosts.get_mut(&row.host) {
             host.entries.retain(|other| *other != slot);
+            host.waiting.retain(|other| *other != slot);
             host.version += 1;
         }
+        let number = row.host;
         let demand = row.taken.as_ref().and_then(|taken| self.account.demand(taken)).cloned();
         if let Some(taken) = row.taken.take() {
             self.account.give_back(taken);
         }
         self.changes.push(Change::Left(view));
         self.left(row, demand);
+        self.seat(number);
     }
 
     fn view(&self, slot: Slot) -> Option<Entry> {

@@ -40,6 +40,7 @@ fn claim(sequence: u64, uid: &str, milli: i64) -> Claim {
         demand: demand(milli),
         devices: 0,
         host_epoch: 3,
+        victims: Vec::new(),
     }
 }
 

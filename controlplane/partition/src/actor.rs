@@ -7,7 +7,9 @@ mod claim;
 mod explain;
 mod feed;
 mod follow;
+mod group;
 mod ledger;
+mod preempt;
 mod report;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -83,6 +85,10 @@ pub(crate) enum Input {
 enum Done {
     /// Appends of bindings have been tried.
     Appended(Vec<(ClaimId, BindResult)>),
+    /// The one append of a group has been tried.
+    GroupAppended(Vec<(ClaimId, BindResult)>),
+    /// So many victims of a claim have been told to stop; whether all have.
+    Preempted { claim: ClaimId, stopped: usize, is_whole: bool },
     /// An append of a fence has been tried.
     Fenced { ledger: usize, link: u64, epoch: u64, result: Result<Fenced, Failure> },
     /// Statuses have been written, or need not be.
@@ -105,24 +111,28 @@ enum Asked {
 /// What is to be tried again at some time.
 #[derive(Debug)]
 enum Again {
-    /// Offer a pod to its replica.
-    Offer(Arc<str>),
+    /// Offer pods to their replica, together.
+    Offer(Vec<Arc<str>>),
     /// See who can decide on a pod now.
     Examine(Arc<str>),
     /// Claim the host that a pod names itself.
     Pinned(Arc<str>),
-    /// Append a binding whose append could not be done, or whose outcome is unknown.
-    Append(ClaimId),
+    /// Append bindings whose append could not be done, or whose outcome is unknown.
+    Append(Vec<ClaimId>),
+    /// Tell a claim's victims to stop, of which some could not be told.
+    Preempt(ClaimId),
+    /// See whether a claim still waits for its victims.
+    Waiting(ClaimId),
 }
 
 /// What the actor is made of.
 pub(crate) struct Parts {
     pub(crate) identity: Identity,
     pub(crate) registry: Registry,
+    pub(crate) ids: Arc<Ids>,
     pub(crate) metrics: Metrics,
     pub(crate) schedulers: Vec<String>,
     pub(crate) ledgers: Vec<Arc<str>>,
-    pub(crate) ids: Arc<Ids>,
     pub(crate) inputs: mpsc::Receiver<Input>,
     pub(crate) binder: mpsc::Receiver<BindOrder>,
     pub(crate) explainer: mpsc::Receiver<ExplainRequest>,
@@ -132,6 +142,7 @@ pub(crate) struct Parts {
 pub(crate) struct Actor {
     identity: Identity,
     registry: Registry,
+    ids: Arc<Ids>,
     metrics: Metrics,
     profiles: FxHashSet<Arc<str>>,
     inputs: mpsc::Receiver<Input>,
@@ -153,7 +164,9 @@ pub(crate) struct Actor {
     ledgers: Vec<Ledger>,
     claims: Claims<Attempt>,
     /// Accepted claims to be appended, together where they belong together.
-    appends: HashMap<(Tenant, u64), Vec<ClaimId>>,
+    appends: HashMap<Tenant, Vec<ClaimId>>,
+    /// The same of groups, each by one append.
+    group_appends: Vec<Vec<ClaimId>>,
     /// Whether the last append could not be done.
     appends_fail: bool,
     again: BTreeMap<(Duration, u64), Again>,
@@ -175,13 +188,14 @@ impl Actor {
         let events = Events::new(RecorderOptions {
             registry: registry.clone(),
             clock: identity.clock.clone(),
-            ids,
+            ids: ids.clone(),
             instance: Some(identity.name.clone()),
             counts: metrics.events.clone(),
         });
         Self {
             identity,
             registry,
+            ids,
             metrics,
             profiles: schedulers.into_iter().map(Into::into).collect(),
             inputs,
@@ -198,6 +212,7 @@ impl Actor {
             ledgers,
             claims,
             appends: HashMap::new(),
+            group_appends: Vec::new(),
             appends_fail: false,
             again: BTreeMap::new(),
             last_again: 0,
@@ -292,6 +307,8 @@ impl Actor {
     fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
             Ok(Done::Appended(results)) => self.appended(results),
+            Ok(Done::GroupAppended(results)) => self.group_appended(results),
+            Ok(Done::Preempted { claim, stopped, is_whole }) => self.preempted(claim, stopped, is_whole),
             Ok(Done::Fenced { ledger, link, epoch, result }) => self.fenced(ledger, link, epoch, result),
             Ok(Done::Reported(reports)) => self.reported(reports),
             Ok(Done::Told(pods)) => pods.iter().for_each(|pod| self.conditions.done(pod)),
@@ -337,10 +354,12 @@ impl Actor {
                 break;
             }
             match entry.remove() {
-                Again::Offer(uid) => self.offer(&uid),
+                Again::Offer(uids) => uids.iter().for_each(|uid| self.offer(uid)),
                 Again::Examine(uid) => self.examine(&uid),
                 Again::Pinned(uid) => self.claim_pinned(&uid),
-                Again::Append(claim) => self.append_again(claim),
+                Again::Append(claims) => self.append_together(claims),
+                Again::Preempt(claim) => self.preempt_again(&claim),
+                Again::Waiting(claim) => self.waited(&claim),
             }
         }
         self.close_stalled(now);

@@ -132,6 +132,7 @@ mod tests {
             claim: ClaimName { partition: "tp".to_owned(), epoch: 1, sequence },
             demand: bytes::Bytes::new(),
             devices: 0,
+            volumes: Vec::new(),
             state,
         })
     }

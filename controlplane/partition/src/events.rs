@@ -49,6 +49,18 @@ impl Events {
         });
     }
 
+    /// `Preempted`, about a pod that makes way.
+    pub(crate) fn preempted(&self, about: About, component: Arc<str>, message: &str) {
+        self.recorder.record(Event {
+            subject: about.subject(),
+            component,
+            is_warning: false,
+            reason: "Preempted",
+            message: message.to_owned(),
+            is_unique: true,
+        });
+    }
+
     /// `FailedScheduling`: a pod has no host yet.
     pub(crate) fn failed_scheduling(&self, about: About, component: Arc<str>, message: &str) {
         self.recorder.record(Event {

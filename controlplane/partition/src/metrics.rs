@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) statuses: IntCounterVec,
     /// Events by what became of them.
     pub(crate) events: IntCounterVec,
+    /// Pods told to stop to make way for others.
+    pub(crate) preempted: IntCounter,
     /// Decisions that came too late or were about nothing known.
     pub(crate) stale_decisions: IntCounter,
     /// Streams ended because the peer did not read or broke the protocol.
@@ -53,6 +55,11 @@ impl Metrics {
             "Decisions of replicas that no longer led the pod or named no pending one.",
         )?;
         registry.register(Box::new(stale_decisions.clone()))?;
+        let preempted = IntCounter::new(
+            "meridian_partition_preempted_pods_total",
+            "Pods told to stop to make way for pods of higher priority.",
+        )?;
+        registry.register(Box::new(preempted.clone()))?;
         Ok(Self {
             pending: gauge("meridian_partition_pending_pods", "Pods without a host.")?,
             claims: counters("meridian_partition_claims_total", "Claims at ledgers by outcome.", "outcome")?,
@@ -70,6 +77,7 @@ impl Metrics {
                 "outcome",
             )?,
             stale_decisions,
+            preempted,
             streams_ended: counters(
                 "meridian_partition_streams_ended_total",
                 "Streams that the partition ended, by reason.",

@@ -107,10 +107,10 @@ impl Partition {
         let actor = Actor::new(Parts {
             identity: identity.clone(),
             registry: registry.clone(),
+            ids: ids.clone(),
             metrics,
             schedulers,
             ledgers: names.clone(),
-            ids: ids.clone(),
             inputs,
             binder: options.binder,
             explainer: options.explainer,

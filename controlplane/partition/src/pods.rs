@@ -69,6 +69,8 @@ pub(crate) struct Pending {
     pub(crate) refusals: u32,
     /// What its condition PodScheduled says, as far as known.
     pub(crate) said: Option<Arc<str>>,
+    /// The host that its status says it will run on, as far as known.
+    pub(crate) nominated: Option<Arc<str>>,
 }
 
 /// All pods without a host, by uid and by tenant.
@@ -162,6 +164,7 @@ mod tests {
                 stage: Stage::Waiting,
                 refusals: 0,
                 said: None,
+                nominated: None,
             });
         }
         let b = Tenant::new("b").unwrap();

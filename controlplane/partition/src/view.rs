@@ -29,11 +29,13 @@ struct Metadata<'a> {
 struct Status<'a> {
     #[serde(borrow)]
     phase: Cow<'a, str>,
+    #[serde(borrow, rename = "nominatedNodeName")]
+    nominated_node_name: Cow<'a, str>,
     #[serde(borrow)]
     conditions: Option<&'a RawValue>,
 }
 
-/// The fields of a spec that say whether somebody is to place the pod.
+/// The fields of a spec that say whether somebody is to place the pod, and who makes way for whom.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct SpecView<'a> {
@@ -43,6 +45,13 @@ pub(crate) struct SpecView<'a> {
     /// The scheduler asked for.
     #[serde(borrow)]
     pub(crate) scheduler_name: Cow<'a, str>,
+    /// Higher goes first.
+    pub(crate) priority: Option<i32>,
+    /// Whether others may be stopped for the pod: not where it is `Never`.
+    #[serde(borrow)]
+    pub(crate) preemption_policy: Cow<'a, str>,
+    /// How long it may take to end.
+    pub(crate) termination_grace_period_seconds: Option<i64>,
 }
 
 /// A condition of a pod.
@@ -79,6 +88,11 @@ impl<'a> PodView<'a> {
     /// How far it has come; a pod without a phase is Pending.
     pub(crate) fn phase(&self) -> &str {
         if self.status.phase.is_empty() { "Pending" } else { &self.status.phase }
+    }
+
+    /// The host that it is promised.
+    pub(crate) fn nominated(&self) -> Option<&str> {
+        (!self.status.nominated_node_name.is_empty()).then_some(&*self.status.nominated_node_name)
     }
 
     /// Whether, by whom and where it is to be placed.

@@ -1,16 +1,22 @@
-//! The stored form of binding records, of fences and of the region's secret.
+//! The stored form of binding records, of fences, of the holders of volumes and of the region's secret.
 //!
 //! All begin with eight bytes that say what they are and in which version, then comes a checksum of the rest. A version
-//! that is not known is refused by name. Numbers are little-endian; text and bytes follow their length in four bytes.
+//! that is not known is refused by name. A binding record is of version 1 where its pod has no volumes, so that older
+//! programs read it as long as they can. Numbers are little-endian; text and bytes follow their length in four bytes.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{BindingRecord, BindingState, ClaimName};
+use super::{BindingRecord, BindingState, ClaimName, VolumeHolders};
 
 const BINDING: &[u8; 4] = b"MBND";
 const FENCE: &[u8; 4] = b"MFNC";
 const SECRET: &[u8; 4] = b"MSEC";
-const VERSION: u32 = 1;
+const VOLUME: &[u8; 4] = b"MVOL";
+/// The newest version of each.
+const BINDING_VERSION: u32 = 2;
+const FENCE_VERSION: u32 = 1;
+const VOLUME_VERSION: u32 = 1;
+const SECRET_VERSION: u32 = 1;
 const HEAD: usize = 12;
 
 /// Why a stored record cannot be read.
@@ -26,10 +32,12 @@ pub enum RecordError {
         found: Vec<u8>,
     },
     /// It was written by a newer program.
-    #[error("it has version {found}, and this program reads version {VERSION}: run a newer one")]
+    #[error("it has version {found}, and this program reads version {newest}: run a newer one")]
     Version {
         /// Its version.
         found: u32,
+        /// The newest that is known.
+        newest: u32,
     },
     /// It is damaged.
     #[error("its checksum is {found:08x} and should be {want:08x}")]
@@ -58,7 +66,9 @@ impl BindingRecord {
     pub(crate) fn encode(&self) -> Bytes {
         let size =
             HEAD + 64 + self.uid.len() + self.host.len() + self.host_partition.len() + self.demand.len();
-        let mut body = start(BINDING, size + self.claim.partition.len());
+        let volumes: usize = self.volumes.iter().map(|volume| 4 + volume.len()).sum();
+        let version = if self.volumes.is_empty() { 1 } else { BINDING_VERSION };
+        let mut body = start(BINDING, version, size + self.claim.partition.len() + volumes);
         body.put_u8(match self.state {
             BindingState::Bound => 1,
             BindingState::Terminating => 2,
@@ -73,6 +83,9 @@ impl BindingRecord {
         body.put_u64_le(self.claim.sequence);
         put(&mut body, &self.demand);
         body.put_u64_le(self.devices);
+        if !self.volumes.is_empty() {
+            put_all(&mut body, &self.volumes);
+        }
         finish(body)
     }
 
@@ -82,7 +95,7 @@ impl BindingRecord {
     ///
     /// What is wrong with the stored form.
     pub fn decode(stored: &Bytes) -> Result<Self, RecordError> {
-        let mut body = open(stored, BINDING, "binding record")?;
+        let (version, mut body) = open(stored, BINDING, "binding record", BINDING_VERSION)?;
         let state = match number::<1>(&mut body, "state")?[0] {
             1 => BindingState::Bound,
             2 => BindingState::Terminating,
@@ -101,44 +114,62 @@ impl BindingRecord {
             },
             demand: take(&mut body, "demand")?,
             devices: long(&mut body, "devices")?,
+            volumes: if version > 1 { texts(&mut body, "volumes")? } else { Vec::new() },
             state,
         };
         if body.is_empty() { Ok(record) } else { Err(RecordError::Field { field: "the end" }) }
     }
 }
 
+impl VolumeHolders {
+    /// The stored form.
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut body = start(VOLUME, VOLUME_VERSION, HEAD + 64);
+        put(&mut body, self.host.as_bytes());
+        put_all(&mut body, &self.uids);
+        finish(body)
+    }
+
+    /// From the stored form.
+    pub(crate) fn decode(stored: &Bytes) -> Result<Self, RecordError> {
+        let (_, mut body) = open(stored, VOLUME, "volume's holders", VOLUME_VERSION)?;
+        let holders = Self { host: text(&mut body, "host")?, uids: texts(&mut body, "uids")? };
+        if body.is_empty() { Ok(holders) } else { Err(RecordError::Field { field: "the end" }) }
+    }
+}
+
 /// The stored form of a fence. Equal fences have equal bytes, so that transactions can compare them.
 pub(crate) fn encode_fence(epoch: u64) -> Bytes {
-    let mut body = start(FENCE, HEAD + 8);
+    let mut body = start(FENCE, FENCE_VERSION, HEAD + 8);
     body.put_u64_le(epoch);
     finish(body)
 }
 
 /// A fence from its stored form.
 pub(crate) fn decode_fence(stored: &Bytes) -> Result<u64, RecordError> {
-    let mut body = open(stored, FENCE, "fence")?;
+    let (_, mut body) = open(stored, FENCE, "fence", FENCE_VERSION)?;
     let epoch = long(&mut body, "epoch")?;
     if body.is_empty() { Ok(epoch) } else { Err(RecordError::Field { field: "the end" }) }
 }
 
 /// The stored form of the secret that the names of virtual nodes are made under.
 pub(crate) fn encode_secret(secret: &[u8; 32]) -> Bytes {
-    let mut body = start(SECRET, HEAD + secret.len());
+    let mut body = start(SECRET, SECRET_VERSION, HEAD + secret.len());
     body.put_slice(secret);
     finish(body)
 }
 
 /// The secret from its stored form.
 pub(crate) fn decode_secret(stored: &Bytes) -> Result<[u8; 32], RecordError> {
-    let mut body = open(stored, SECRET, "secret")?;
+    let (_, mut body) = open(stored, SECRET, "secret", SECRET_VERSION)?;
     let secret = number(&mut body, "secret")?;
     if body.is_empty() { Ok(secret) } else { Err(RecordError::Field { field: "the end" }) }
 }
 
-fn start(magic: &[u8; 4], size: usize) -> BytesMut {
+fn start(magic: &[u8; 4], version: u32, size: usize) -> BytesMut {
     let mut body = BytesMut::with_capacity(size);
     body.put_slice(magic);
-    body.put_u32_le(VERSION);
+    body.put_u32_le(version);
     body.put_u32_le(0);
     body
 }
@@ -149,26 +180,43 @@ fn finish(mut body: BytesMut) -> Bytes {
     body.freeze()
 }
 
-/// The rest behind a head that is as it should be.
-fn open(stored: &Bytes, magic: &[u8; 4], want: &'static str) -> Result<Bytes, RecordError> {
+/// The version, and the rest behind a head that is as it should be.
+fn open(
+    stored: &Bytes,
+    magic: &[u8; 4],
+    want: &'static str,
+    newest: u32,
+) -> Result<(u32, Bytes), RecordError> {
     let mut body = stored.clone();
     let found = number::<4>(&mut body, "what it is")?;
     if found != *magic {
         return Err(RecordError::Magic { want, found: found.to_vec() });
     }
     let version = u32::from_le_bytes(number(&mut body, "version")?);
-    if version != VERSION {
-        return Err(RecordError::Version { found: version });
+    if !(1..=newest).contains(&version) {
+        return Err(RecordError::Version { found: version, newest });
     }
     let found = u32::from_le_bytes(number(&mut body, "checksum")?);
     let want = crc32c::crc32c(&body);
-    if found == want { Ok(body) } else { Err(RecordError::Checksum { want, found }) }
+    if found == want { Ok((version, body)) } else { Err(RecordError::Checksum { want, found }) }
 }
 
 fn put(body: &mut BytesMut, bytes: &[u8]) {
     // A record is far smaller than the store's largest value.
     body.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     body.put_slice(bytes);
+}
+
+fn put_all(body: &mut BytesMut, texts: &[String]) {
+    body.put_u32_le(u32::try_from(texts.len()).unwrap_or(u32::MAX));
+    for text in texts {
+        put(body, text.as_bytes());
+    }
+}
+
+fn texts(body: &mut Bytes, field: &'static str) -> Result<Vec<String>, RecordError> {
+    let count = u32::from_le_bytes(number(body, field)?);
+    (0..count).map(|_| text(body, field)).collect()
 }
 
 fn number<const N: usize>(body: &mut Bytes, field: &'static str) -> Result<[u8; N], RecordError> {
@@ -207,13 +255,26 @@ mod tests {
             claim: ClaimName { partition: "tenants".to_owned(), epoch: 2, sequence: 99 },
             demand: Bytes::from_static(b"\x01\x02"),
             devices: 5,
+            volumes: Vec::new(),
             state: BindingState::Terminating,
         }
+    }
+
+    fn with_volumes() -> BindingRecord {
+        BindingRecord { volumes: vec!["data".to_owned(), "logs".to_owned()], ..record() }
+    }
+
+    fn holders() -> VolumeHolders {
+        VolumeHolders { host: "host-7".to_owned(), uids: vec!["5f0c".to_owned()] }
     }
 
     /// Version 1 as it was first written.
     const VERSION_1: &str = "4d424e4401000000f21cc7ac02040000003566306306000000686f73742d3705000000686f737473\
         03000000000000000700000074656e616e7473020000000000000063000000000000000200000001020500000000000000";
+    const VERSION_2: &str = "4d424e440200000020dd379202040000003566306306000000686f73742d3705000000686f737473\
+        03000000000000000700000074656e616e74730200000000000000630000000000000002000000010205000000000000000\
+        20000000400000064617461040000006c6f6773";
+    const VOLUME_VERSION_1: &str = "4d564f4c010000007280e4b106000000686f73742d37010000000400000035663063";
     const FENCE_VERSION_1: &str = "4d464e43010000008eb771760700000000000000";
 
     const SECRET_VERSION_1: &str = "4d534543010000004e79dd46\
@@ -229,8 +290,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_version_is_read_for_ever() {
+    fn each_version_is_read_for_ever() {
         assert_eq!(BindingRecord::decode(&bytes(VERSION_1)), Ok(record()));
+        assert_eq!(record().encode(), bytes(VERSION_1), "older programs read what has no volumes");
+        assert_eq!(BindingRecord::decode(&bytes(VERSION_2)), Ok(with_volumes()));
+        assert_eq!(VolumeHolders::decode(&bytes(VOLUME_VERSION_1)), Ok(holders()));
         assert_eq!(decode_fence(&bytes(FENCE_VERSION_1)), Ok(7));
         // Fences are compared as bytes.
         assert_eq!(encode_fence(7), bytes(FENCE_VERSION_1));
@@ -239,8 +303,9 @@ mod tests {
 
     #[test]
     fn what_is_stored_is_read_back_and_what_is_damaged_is_refused() {
-        let stored = record().encode();
-        assert_eq!(BindingRecord::decode(&stored), Ok(record()));
+        let stored = with_volumes().encode();
+        assert_eq!(BindingRecord::decode(&stored), Ok(with_volumes()));
+        assert_eq!(VolumeHolders::decode(&holders().encode()), Ok(holders()));
         assert_eq!(decode_fence(&encode_fence(u64::MAX)), Ok(u64::MAX));
         let kept = encode_secret(&secret());
         assert_eq!(decode_secret(&kept), Ok(secret()));
@@ -264,9 +329,9 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_by_name() {
         let mut newer = record().encode().to_vec();
-        newer[4] = 2;
+        newer[4] = 3;
         let error = BindingRecord::decode(&newer.into()).unwrap_err();
-        assert_eq!(error.to_string(), "it has version 2, and this program reads version 1: run a newer one");
+        assert_eq!(error.to_string(), "it has version 3, and this program reads version 2: run a newer one");
         let error = BindingRecord::decode(&encode_fence(1)).unwrap_err();
         assert!(error.to_string().contains("not a binding record"), "{error}");
     }

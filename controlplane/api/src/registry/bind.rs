@@ -4,15 +4,13 @@
 //! nothing is recorded under its name, and that the fence of the host partition stands at the epoch which accepted the claim.
 //! A fence is an append of its own, and its answer is the records as of exactly that place in the log.
 
-use std::sync::Arc;
-
 use futures::future::{BoxFuture, join_all};
 
 use meridian_schema::pod;
 use meridian_store::{Compare, KeyRange, Op, RangeRequest, Revision, Tenant, Txn};
 
 use super::transact::{Outcome, Plan, RecordWrite, Target, Write};
-use super::{Registry, pods};
+use super::{Registry, pods, volumes};
 use crate::binding::encode_fence;
 use crate::entry::Form;
 use crate::object;
@@ -22,35 +20,34 @@ use crate::{BindRequest, BindResult, BindingState, Entry, Failure, Fenced, Reaso
 const CONCURRENT: usize = 512;
 
 impl Registry {
-    /// Records bindings that were claimed: one append a pod, all under the epoch of the host partition that accepted them.
+    /// Records bindings that were claimed: one append a pod, each under the epoch of the host partition that accepted it.
     /// The answers are in the order of the requests.
-    pub async fn append_bindings(
-        &self,
-        tenant: &Tenant,
-        pods: &[BindRequest],
-        host_epoch: u64,
-    ) -> Vec<BindResult> {
+    pub async fn append_bindings(&self, tenant: &Tenant, pods: &[BindRequest]) -> Vec<BindResult> {
         let mut results = Vec::with_capacity(pods.len());
         for some in pods.chunks(CONCURRENT) {
             let mut appends: Vec<BoxFuture<'_, BindResult>> = Vec::with_capacity(some.len());
             for request in some {
-                appends.push(Box::pin(self.append_binding(tenant, request, host_epoch)));
+                appends.push(Box::pin(self.append_binding(tenant, request)));
             }
             results.extend(join_all(appends).await);
         }
         results
     }
 
-    async fn append_binding(&self, tenant: &Tenant, request: &BindRequest, host_epoch: u64) -> BindResult {
+    async fn append_binding(&self, tenant: &Tenant, request: &BindRequest) -> BindResult {
         let target = Target { kind: pod(), tenant, ns: &request.namespace, name: &request.name };
         let fence = key::fence(&request.record.host_partition);
-        let mut refusal = None;
+        let (mut refusal, mut has_volumes) = (None, false);
         let outcome = self
             .transact(target, |base| {
                 let (plan, refused) =
                     match self.plan_binding(request, base.entry.as_deref(), base.held.as_ref()) {
+                        Ok(Bind::Write(_, record)) if !record.volumes.is_empty() => {
+                            has_volumes = true;
+                            return Ok(Plan::of(Write::Keep));
+                        }
                         Ok(Bind::Write(form, record)) => {
-                            let guards = vec![Compare::value(&fence, encode_fence(host_epoch))];
+                            let guards = vec![Compare::value(&fence, encode_fence(request.host_epoch))];
                             let record = RecordWrite::Put(*record);
                             (Plan { record, guards, ..Plan::of(Write::Put(form)) }, None)
                         }
@@ -64,6 +61,11 @@ impl Registry {
                 Ok(plan)
             })
             .await;
+        if has_volumes && outcome.is_ok() {
+            // What it asks of volumes concerns other pods too, as what a gang asks does.
+            let mut results = Box::pin(self.append_gang(tenant, std::slice::from_ref(request))).await;
+            return results.pop().unwrap_or(BindResult::NotPending);
+        }
         match (outcome, refusal) {
             (Err(failure), _) => BindResult::Failed(failure),
             (Ok(Outcome::Refused), _) => self.fenced(&request.record.host_partition).await,
@@ -74,7 +76,7 @@ impl Registry {
     }
 
     /// What is to be written to bind a pod.
-    fn plan_binding(
+    pub(super) fn plan_binding(
         &self,
         request: &BindRequest,
         pod: Option<&Entry>,
@@ -98,8 +100,10 @@ impl Registry {
         }
         pods::bind(&mut value, &request.record.host, &object::seconds(self.clock().date()));
         let form = entry::form(pod.kind, &value).map_err(Failure::internal)?;
-        let uid = request.uid.clone();
-        let record = crate::BindingRecord { uid, state: BindingState::Bound, ..request.record.clone() };
+        self.check_size(&form.bytes)?;
+        let (uid, volumes) = (request.uid.clone(), volumes::exclusive(&value));
+        let record =
+            crate::BindingRecord { uid, volumes, state: BindingState::Bound, ..request.record.clone() };
         Ok(Bind::Write(form, Box::new(record)))
     }
 
@@ -108,92 +112,6 @@ impl Registry {
             Ok((current, _)) => BindResult::Fenced { current },
             Err(failure) => BindResult::Failed(failure),
         }
-    }
-
-    /// Records the bindings of a gang: one append, all or nothing. The answers are in the order of the requests.
-    pub async fn append_gang(
-        &self,
-        tenant: &Tenant,
-        pods: &[BindRequest],
-        host_epoch: u64,
-    ) -> Vec<BindResult> {
-        for _ in 0..GANG_ATTEMPTS {
-            match Box::pin(self.try_gang(tenant, pods, host_epoch)).await {
-                Ok(Some(results)) => return results,
-                Ok(None) => {}
-                Err(failure) => return pods.iter().map(|_| BindResult::Failed(failure.clone())).collect(),
-            }
-        }
-        let failure = Failure::unavailable("the pods of the gang are being changed all the time: try again");
-        pods.iter().map(|_| BindResult::Failed(failure.clone())).collect()
-    }
-
-    /// None: something changed in between.
-    async fn try_gang(
-        &self,
-        tenant: &Tenant,
-        requests: &[BindRequest],
-        host_epoch: u64,
-    ) -> Result<Option<Vec<BindResult>>, Failure> {
-        let cache = self.cache(pod());
-        cache.reach_now().await?;
-        let mut txn = Txn::new(tenant);
-        let mut refusals: Vec<Option<BindResult>> = Vec::with_capacity(requests.len());
-        let mut writes = Vec::with_capacity(requests.len());
-        let mut partitions: Vec<&str> = Vec::new();
-        for request in requests {
-            let (ns, name) = (request.namespace.as_str(), request.name.as_str());
-            let (entry, held) = cache.get_with_binding(tenant, pod(), ns, name);
-            let (object, binding) = (key::object(pod(), tenant, ns, name), key::binding(tenant, ns, name));
-            let revision = entry.as_ref().map_or(Revision(0), |entry| entry.modified);
-            let held_at = held.as_ref().map_or(Revision(0), |held| held.modified);
-            txn = txn.when(Compare::modified(&object, revision)).when(Compare::modified(&binding, held_at));
-            match self.plan_binding(request, entry.as_deref(), held.as_ref())? {
-                Bind::Write(form, record) => {
-                    txn = txn
-                        .then(Op::put(&object, form.bytes.clone()))
-                        .then(Op::put(&binding, record.encode()));
-                    writes.push((request, form));
-                    refusals.push(None);
-                }
-                Bind::Done => refusals.push(entry.map(BindResult::Bound)),
-                Bind::Refused(refused) => refusals.push(Some(refused)),
-            }
-            if !partitions.contains(&request.record.host_partition.as_str()) {
-                partitions.push(&request.record.host_partition);
-            }
-        }
-        let refused = |result: &Option<BindResult>| matches!(result, Some(result) if !matches!(result, BindResult::Bound(_)));
-        if refusals.iter().any(refused) {
-            let others = refusals.into_iter().map(|result| result.unwrap_or(BindResult::GangRefused));
-            return Ok(Some(others.collect()));
-        }
-        for partition in &partitions {
-            txn = txn.when(Compare::value(&key::fence(partition), encode_fence(host_epoch)));
-        }
-        let result = cache.store().txn(txn).await?;
-        if result.succeeded {
-            self.metrics().wrote(pod(), result.revision);
-            let mut written = writes.into_iter();
-            let answers = refusals.into_iter().map(|refusal| match (refusal, ()) {
-                (Some(bound), ()) => bound,
-                (None, ()) => {
-                    let Some((request, form)) = written.next() else { return BindResult::NotPending };
-                    let at = (result.revision, result.tenant_revision);
-                    let (ns, name) = (&request.namespace, &request.name);
-                    BindResult::Bound(Arc::new(Entry::written(pod(), tenant, ns, name, form, at)))
-                }
-            });
-            return Ok(Some(answers.collect()));
-        }
-        self.metrics().conflicts.inc();
-        for partition in partitions {
-            let (current, _) = self.stored_fence(partition).await?;
-            if current != host_epoch {
-                return Ok(Some(requests.iter().map(|_| BindResult::Fenced { current }).collect()));
-            }
-        }
-        Ok(None)
     }
 
     /// Raises the fence of a host partition to `host_epoch`: bindings of older epochs are refused from this append on. Doing
@@ -230,7 +148,7 @@ impl Registry {
     }
 
     /// The fence of a host partition as it is stored, and when it was written.
-    async fn stored_fence(&self, host_partition: &str) -> Result<(u64, Revision), Failure> {
+    pub(super) async fn stored_fence(&self, host_partition: &str) -> Result<(u64, Revision), Failure> {
         let range = KeyRange::single(&key::fence(host_partition));
         let found = self.cache(pod()).store().range(&RangeRequest::new(range)).await?;
         match found.kvs.first() {
@@ -262,26 +180,43 @@ impl Registry {
         host: &str,
     ) -> Result<(), Failure> {
         let target = Target { kind: pod(), tenant, ns, name };
-        let decided = self.transact(target, |base| {
-            let held = base.held.as_ref().filter(|held| held.record.uid == uid && held.record.host == host);
-            if held.is_none() {
-                return Ok(Plan { record: RecordWrite::Keep, ..Plan::of(Write::Keep) });
-            }
-            let pod = base.entry.as_ref().filter(|pod| pod.uid == uid && pod.deleting);
-            let ends = pod.is_some_and(|pod| object::is_free(&pod.stored_value()));
-            let object = if ends { Write::Delete } else { Write::Keep };
-            Ok(Plan { record: RecordWrite::Delete, ..Plan::of(object) })
-        });
-        Box::pin(decided).await.map(drop)
+        let mut released = volumes::Released::default();
+        loop {
+            let mut held_volumes = None;
+            let decided = self.transact(target, |base| {
+                let held =
+                    base.held.as_ref().filter(|held| held.record.uid == uid && held.record.host == host);
+                let Some(held) = held else {
+                    return Ok(Plan { record: RecordWrite::Keep, ..Plan::of(Write::Keep) });
+                };
+                if !released.is_of(&held.record.volumes) {
+                    held_volumes = Some(held.record.volumes.clone());
+                    return Ok(Plan { record: RecordWrite::Keep, ..Plan::of(Write::Keep) });
+                }
+                let pod = base.entry.as_ref().filter(|pod| pod.uid == uid && pod.deleting);
+                let ends = pod.is_some_and(|pod| object::is_free(&pod.stored_value()));
+                let object = if ends { Write::Delete } else { Write::Keep };
+                let (guards, also) = released.parts();
+                Ok(Plan { record: RecordWrite::Delete, guards, also, ..Plan::of(object) })
+            });
+            let outcome = Box::pin(decided).await?;
+            let volumes = match (held_volumes, outcome) {
+                (Some(volumes), _) => volumes,
+                // Somebody else began or ceased to use one of the volumes.
+                (None, Outcome::Refused) => released.volumes(),
+                (None, _) => return Ok(()),
+            };
+            released = Box::pin(self.release_volumes(tenant, ns, uid, volumes)).await?;
+        }
     }
 }
 
-/// After so many changes of members in between a gang is to be tried again later.
-const GANG_ATTEMPTS: usize = 16;
-
-enum Bind {
+/// What is to be done to bind a pod.
+pub(super) enum Bind {
+    /// This is to be written.
     Write(Form, Box<crate::BindingRecord>),
     /// It is bound, by this very claim.
     Done,
+    /// It must not be bound.
     Refused(BindResult),
 }

@@ -55,6 +55,8 @@ pub(super) fn is_pending(pod: &Value, host: &str) -> bool {
 pub(super) fn bind(pod: &mut Value, host: &str, now: &str) {
     object::member(pod, "spec").insert("nodeName".to_owned(), json!(host));
     object::set_condition(pod, SCHEDULED, "True", now);
+    // What it was promised it has now.
+    object::member(pod, "status").remove("nominatedNodeName");
 }
 
 /// A pod that was bound stays one that was: a pod is bound once in its life, and this condition tells.

@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) record: RecordWrite,
     /// What else must hold.
     pub(crate) guards: Vec<Compare>,
+    /// What else is written, where the object or its record is.
+    pub(crate) also: Vec<Op>,
     pub(crate) lease: Option<LeaseId>,
     /// Do everything but the write.
     pub(crate) dry_run: bool,
@@ -74,7 +76,14 @@ pub(crate) struct Plan {
 impl Plan {
     /// A change of the object alone.
     pub(crate) fn of(object: Write) -> Self {
-        Self { object, record: RecordWrite::Ignore, guards: Vec::new(), lease: None, dry_run: false }
+        Self {
+            object,
+            record: RecordWrite::Ignore,
+            guards: Vec::new(),
+            also: Vec::new(),
+            lease: None,
+            dry_run: false,
+        }
     }
 
     fn writes(&self) -> bool {
@@ -226,6 +235,7 @@ fn txn(target: Target<'_>, base: &Base, plan: &mut Plan) -> Txn {
         }
     }
     txn.compares.append(&mut plan.guards);
+    txn.then.append(&mut plan.also);
     txn
 }
 

@@ -35,6 +35,7 @@ async fn region() -> (Region, Registry) {
         namespace: "default".to_owned(),
         name: "web".to_owned(),
         uid: entry.uid.clone(),
+        host_epoch: 1,
         record: BindingRecord {
             uid: entry.uid.clone(),
             host: "host-17".to_owned(),
@@ -43,10 +44,11 @@ async fn region() -> (Region, Registry) {
             claim: ClaimName { partition: "tenants-0".to_owned(), epoch: 1, sequence: 1 },
             demand: vec![1].into(),
             devices: 0,
+            volumes: Vec::new(),
             state: BindingState::Bound,
         },
     };
-    let bound = registry.append_bindings(&tenant, &[request], 1).await.remove(0);
+    let bound = registry.append_bindings(&tenant, &[request]).await.remove(0);
     assert!(matches!(bound, BindResult::Bound(_)), "{bound:?}");
     let report = |pod: &mut Value| {
         pod["status"]["phase"] = json!("Running");

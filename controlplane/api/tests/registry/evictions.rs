@@ -295,7 +295,7 @@ async fn a_pod_says_that_it_was_evicted() {
     region.registry.append_fence("hosts", 1).await.unwrap();
     let entry = region.create("system", schema::pod(), pod("web")).await.unwrap();
     let request = binding(&entry, "host-1", 1);
-    let bound = region.registry.append_bindings(&entry.tenant, &[request], 1).await.remove(0);
+    let bound = region.registry.append_bindings(&entry.tenant, &[request]).await.remove(0);
     assert!(matches!(bound, BindResult::Bound(_)));
     let evicted = evict(&region, "web", json!({ "gracePeriodSeconds": 7 })).await.unwrap();
     let value = evicted.entry.value();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use meridian_api::{BindResult, BindingState, DeleteOptions, Entry, Sub};
+use meridian_api::{BindRequest, BindResult, BindingState, DeleteOptions, Entry, Sub};
 use meridian_schema as schema;
 use meridian_store::{Change, KeyRange, Revision, Tenant, WatchRequest};
 use proptest::prelude::*;
@@ -189,6 +189,7 @@ fn result(result: &BindResult) -> String {
         BindResult::NotPending => "NotPending".to_owned(),
         BindResult::NameHeld => "NameHeld".to_owned(),
         BindResult::Fenced { current } => format!("Fenced {current}"),
+        BindResult::VolumeHeld { volume, host } => format!("VolumeHeld {volume} {host}"),
         BindResult::GangRefused => "GangRefused".to_owned(),
         BindResult::Failed(failure) => panic!("{failure}"),
     }
@@ -252,8 +253,8 @@ async fn step(region: &Region, known: &mut Known, model: &mut Model, act: &Act) 
             known.claims += u64::from(!again);
             let claim = known.claims;
             let Some(entry) = known.pod(name, back) else { return };
-            let request = binding(entry, HOSTS[host], claim);
-            let bound = registry.append_bindings(&tenant, &[request], epoch).await;
+            let request = BindRequest { host_epoch: epoch, ..binding(entry, HOSTS[host], claim) };
+            let bound = registry.append_bindings(&tenant, &[request]).await;
             assert_eq!(result(&bound[0]), model.bind(name, &entry.uid, HOSTS[host], epoch, claim));
         }
         Act::Stop { name, back, host } => {
@@ -390,8 +391,9 @@ fn attempt<'a>(
             let Some(request) = known.pod(name, back).map(|entry| binding(entry, HOSTS[host], claim)) else {
                 return Box::pin(std::future::ready(None));
             };
+            let request = BindRequest { host_epoch: epoch, ..request };
             Box::pin(async move {
-                match registry.append_bindings(&tenant, &[request], epoch).await.remove(0) {
+                match registry.append_bindings(&tenant, &[request]).await.remove(0) {
                     BindResult::Bound(entry) => Some(Answer::Bound(claim, (*entry).clone())),
                     other => {
                         result(&other);

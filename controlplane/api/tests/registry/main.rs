@@ -5,6 +5,7 @@
 mod across;
 mod continuity;
 mod evictions;
+mod gangs;
 mod heartbeats;
 mod ledger;
 mod lists;

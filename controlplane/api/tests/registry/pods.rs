@@ -1,8 +1,8 @@
 //! Pods and binding records: who holds what, and until when.
 
 use meridian_api::{
-    BindOrder, BindResult, BindingState, Change, CreateOptions, DeleteOptions, Entry, Failure, Reason, Sub,
-    UpdateOptions,
+    BindOrder, BindRequest, BindResult, BindingState, Change, CreateOptions, DeleteOptions, Entry, Failure,
+    Reason, Sub, UpdateOptions,
 };
 use meridian_schema as schema;
 use meridian_store::Tenant;
@@ -16,8 +16,8 @@ fn force() -> DeleteOptions {
 }
 
 async fn bind(region: &Region, entry: &Entry, host: &str, sequence: u64, epoch: u64) -> BindResult {
-    let request = binding(entry, host, sequence);
-    region.registry.append_bindings(&entry.tenant, &[request], epoch).await.remove(0)
+    let request = BindRequest { host_epoch: epoch, ..binding(entry, host, sequence) };
+    region.registry.append_bindings(&entry.tenant, &[request]).await.remove(0)
 }
 
 /// A pod that is bound to `host-1` under epoch 1.
@@ -202,11 +202,11 @@ async fn a_gang_is_bound_as_a_whole_or_not_at_all() {
     let gang = |first: u64| -> Vec<_> {
         pods.iter().zip(first..).map(|(entry, sequence)| binding(entry, "host-1", sequence)).collect()
     };
-    let results = registry.append_gang(&tenant, &gang(1), 1).await;
+    let results = registry.append_gang(&tenant, &gang(1)).await;
     assert!(results.iter().all(|result| matches!(result, BindResult::Fenced { current: 0 })));
     registry.append_fence("hosts", 1).await.unwrap();
     region.delete(schema::pod(), "b").await.unwrap();
-    let results = registry.append_gang(&tenant, &gang(4), 1).await;
+    let results = registry.append_gang(&tenant, &gang(4)).await;
     assert!(matches!(
         results.as_slice(),
         [BindResult::GangRefused, BindResult::NotPending, BindResult::GangRefused]
@@ -215,10 +215,10 @@ async fn a_gang_is_bound_as_a_whole_or_not_at_all() {
     pods[1] = region.create("system", schema::pod(), pod("b")).await.unwrap();
     let gang: Vec<_> = pods.iter().zip(7..).map(|(entry, at)| binding(entry, "host-1", at)).collect();
     let before = region.tenants.revision().await.unwrap();
-    let results = registry.append_gang(&tenant, &gang, 1).await;
+    let results = registry.append_gang(&tenant, &gang).await;
     assert!(results.iter().all(|result| matches!(result, BindResult::Bound(_))), "{results:?}");
     assert_eq!(region.tenants.revision().await.unwrap(), before.next());
-    let again = registry.append_gang(&tenant, &gang, 1).await;
+    let again = registry.append_gang(&tenant, &gang).await;
     assert!(again.iter().all(|result| matches!(result, BindResult::Bound(_))), "{again:?}");
 }
 
@@ -258,7 +258,7 @@ fn binder(region: &Region) -> tokio::task::JoinHandle<()> {
                 match order.node.as_str() {
                     "host-1" => {
                         let request = binding(&entry, "host-1", sequence);
-                        match registry.append_bindings(&order.tenant, &[request], 1).await.remove(0) {
+                        match registry.append_bindings(&order.tenant, &[request]).await.remove(0) {
                             BindResult::Bound(_) => Ok(()),
                             other => Err(Failure::new(Reason::Conflict, format!("{other:?}"))),
                         }

@@ -118,8 +118,8 @@ fn what_the_registry_does_can_move_between_threads() {
             &DeleteOptions::default(),
             &ListOptions::default(),
         ));
-        sent(&registry.append_bindings(tenant, pods, 1));
-        sent(&registry.append_gang(tenant, pods, 1));
+        sent(&registry.append_bindings(tenant, pods));
+        sent(&registry.append_gang(tenant, pods));
         sent(&registry.append_fence("", 1));
         sent(&registry.pod_stopped(tenant, "", "", "", ""));
         sent(&registry.modify(caller, schema::pod(), "", "", None, None, |_| false));

@@ -42,7 +42,7 @@ async fn region() -> Region {
 async fn running(region: &Region, tenant: &str, name: &str, host: &str, sequence: u64) -> Arc<Entry> {
     let entry = region.create(tenant, schema::pod(), pod(name)).await.unwrap();
     let request = binding(&entry, host, sequence);
-    let bound = region.registry.append_bindings(&entry.tenant, &[request], 1).await.remove(0);
+    let bound = region.registry.append_bindings(&entry.tenant, &[request]).await.remove(0);
     assert!(matches!(bound, BindResult::Bound(_)), "{bound:?}");
     let report = |pod: &mut Value| {
         pod["status"]["phase"] = json!("Running");

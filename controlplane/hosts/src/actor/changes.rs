@@ -42,6 +42,7 @@ impl Actor {
                 self.queue_status(entry.host, &entry.uid);
             }
             Change::Left(entry) => self.left(&entry),
+            Change::Answered(answer) => self.answer_late(answer),
             Change::Readiness { host } => self.feed_host(host),
             Change::Run(entry) => self.run_pod(&entry),
             Change::Stop { host, tenant, uid } => {

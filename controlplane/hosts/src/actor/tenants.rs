@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meridian_ledger::host::{Answer, Claim, Greeting, ListedPod, Listing};
+use meridian_ledger::host::{Answer, Claim, Greeting, ListedPod, Listing, Refusal};
 use meridian_ledger::tenant::Settlement;
 use meridian_ledger::{ClaimId, Uid};
 use meridian_proto::v1::{
@@ -18,6 +18,9 @@ use crate::input::SessionId;
 
 /// The longest uid or name of a tenant.
 const MOST_NAME: usize = 253;
+
+/// The most victims of one claim: more pods than a host runs.
+const MOST_VICTIMS: usize = 1024;
 
 impl Actor {
     pub(super) fn tenant_says(&mut self, session: SessionId, message: TenantPartitionMessage) {
@@ -46,8 +49,14 @@ impl Actor {
             }
             Some(tenant_partition_message::Message::Listing(listing)) => self.listing(&partition, listing),
             Some(tenant_partition_message::Message::Claims(claims)) => {
-                for claim in claims.claims {
-                    self.claim(session, &partition, epoch, claim);
+                let mut claims = claims.claims.into_iter().peekable();
+                while let Some(first) = claims.next() {
+                    let number = first.group;
+                    let mut group = vec![first];
+                    while let Some(next) = claims.next_if(|next| number != 0 && next.group == number) {
+                        group.push(next);
+                    }
+                    self.claim(session, &partition, epoch, group);
                 }
             }
             Some(tenant_partition_message::Message::Settlements(settlements)) => {
@@ -156,43 +165,57 @@ impl Actor {
         }
     }
 
-    fn claim(&mut self, session: SessionId, partition: &Arc<str>, epoch: u64, claim: v1::Claim) {
-        let Some(id) = own_claim(partition, claim.id.as_ref()).filter(|id| id.epoch == epoch) else {
-            return self.refuse(
-                session,
-                Goodbye::refusal("a claim that is not of this stream's partition and epoch"),
-            );
-        };
-        if claim.uid.is_empty() || claim.uid.len() > MOST_NAME || claim.tenant.len() > MOST_NAME {
-            return self.answer(
-                partition,
-                refused(&id, "InvalidClaim", format!("the uid has {} bytes", claim.uid.len())),
-            );
+    /// Decides a claim, or those of a group.
+    fn claim(&mut self, session: SessionId, partition: &Arc<str>, epoch: u64, group: Vec<v1::Claim>) {
+        let ids: Vec<Option<ClaimId>> =
+            group.iter().map(|claim| own_claim(partition, claim.id.as_ref())).collect();
+        let mut claims = Vec::with_capacity(group.len());
+        let mut unreadable = None;
+        for (claim, id) in group.into_iter().zip(&ids) {
+            let Some(id) = id.clone().filter(|id| id.epoch == epoch) else {
+                return self.refuse(
+                    session,
+                    Goodbye::refusal("a claim that is not of this stream's partition and epoch"),
+                );
+            };
+            match read_claim(partition, id.clone(), claim) {
+                Ok(claim) => claims.push(claim),
+                Err((reason, message)) => unreadable = Some((refused(&id, reason, message), id)),
+            }
         }
-        let demand = match meridian_wire::demand_from_message(claim.demand.unwrap_or_default()) {
-            Ok(demand) => demand,
-            Err(error) => return self.answer(partition, refused(&id, "InvalidDemand", error.to_string())),
-        };
-        let answer = self.ledger.claim(&Claim {
-            id,
-            tenant: Arc::from(claim.tenant),
-            uid: Uid::from(claim.uid),
-            host: claim.host,
-            incarnation: claim.incarnation,
-            demand,
-            devices: claim.devices,
-            host_epoch: claim.host_epoch,
-        });
-        if claim.host_epoch > self.epoch {
+        if let Some((refused, other)) = unreadable {
+            for id in ids.into_iter().flatten() {
+                let answer = if id == other { refused.clone() } else { of_refused_group(&id, &other) };
+                self.answer(partition, answer);
+            }
+            return;
+        }
+        if let Some(named) = claims.iter().map(|claim| claim.host_epoch).find(|named| *named > self.epoch) {
             // Whether that is so the store says, when it is next written to.
-            tracing::warn!(%partition, own = self.epoch, named = claim.host_epoch, "a claim names a later epoch of this partition");
+            tracing::warn!(%partition, own = self.epoch, named, "a claim names a later epoch of this partition");
             self.adopt(partition);
         }
-        self.answer(partition, answer_message(answer));
+        if let [claim] = &claims[..] {
+            let answer = self.ledger.claim(claim);
+            return self.answer(partition, answer_message(answer));
+        }
+        for answer in self.ledger.claim_group(&claims) {
+            self.answer(partition, answer_message(answer));
+        }
+    }
+
+    /// Tells a tenant partition what a claim that waited has come to.
+    pub(super) fn answer_late(&mut self, answer: Answer) {
+        let partition = Arc::clone(&answer.claim.partition);
+        self.answer(&partition, answer_message(answer));
     }
 
     fn answer(&mut self, partition: &str, answer: v1::Answer) {
-        let result = if answer.accepted { "accepted" } else { "rejected" };
+        let result = match (answer.accepted, answer.waiting) {
+            (true, _) => "accepted",
+            (false, true) => "waiting",
+            (false, false) => "rejected",
+        };
         self.metrics.claims.with_label_values(&[result]).inc();
         if let Some(tenant) = self.tenants.get_mut(partition) {
             tenant.answers.push(answer);
@@ -261,6 +284,37 @@ fn own_claim(partition: &Arc<str>, claim: Option<&v1::ClaimId>) -> Option<ClaimI
     Some(ClaimId { partition: Arc::clone(partition), epoch: claim.epoch, sequence: claim.sequence })
 }
 
+/// A claim out of a message; the error is the reason and the message of its refusal.
+fn read_claim(partition: &Arc<str>, id: ClaimId, claim: v1::Claim) -> Result<Claim, (&'static str, String)> {
+    let invalid = |message: String| Err(("InvalidClaim", message));
+    if claim.uid.is_empty() || claim.uid.len() > MOST_NAME || claim.tenant.len() > MOST_NAME {
+        return invalid(format!("the uid has {} bytes", claim.uid.len()));
+    }
+    if claim.victims.len() > MOST_VICTIMS {
+        return invalid(format!("it names {} victims, want at most {MOST_VICTIMS}", claim.victims.len()));
+    }
+    let demand = meridian_wire::demand_from_message(claim.demand.unwrap_or_default());
+    let demand = demand.map_err(|error| ("InvalidDemand", error.to_string()))?;
+    // Who names another partition's pods as victims waits for nothing: it cannot stop them.
+    let victims = claim.victims.iter().filter_map(|victim| own_claim(partition, Some(victim))).collect();
+    Ok(Claim {
+        id,
+        tenant: Arc::from(claim.tenant),
+        uid: Uid::from(claim.uid),
+        host: claim.host,
+        incarnation: claim.incarnation,
+        demand,
+        devices: claim.devices,
+        host_epoch: claim.host_epoch,
+        victims,
+    })
+}
+
+fn of_refused_group(claim: &ClaimId, other: &ClaimId) -> v1::Answer {
+    let refusal = Refusal::Group { other: other.clone() };
+    refused(claim, &refusal.reason(), refusal.to_string())
+}
+
 fn listed_pod(partition: &Arc<str>, pod: v1::ListedPod) -> Option<ListedPod> {
     let claim = own_claim(partition, pod.claim.as_ref())?;
     // A demand that cannot be read counts as one pod of nothing: better than a list that is never used.
@@ -286,10 +340,11 @@ fn refused(claim: &ClaimId, reason: &str, message: String) -> v1::Answer {
 }
 
 fn answer_message(answer: Answer) -> v1::Answer {
-    let Answer { claim, refusal, free } = answer;
+    let Answer { claim, refusal, is_waiting, free } = answer;
     v1::Answer {
         claim: Some(super::claim_message(&claim)),
-        accepted: refusal.is_none(),
+        accepted: refusal.is_none() && !is_waiting,
+        waiting: is_waiting,
         message: refusal.as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: refusal.map(|refusal| refusal.reason()).unwrap_or_default(),
         free: Some(v1::Resources {

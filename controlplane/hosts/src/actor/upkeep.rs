@@ -144,6 +144,7 @@ impl Actor {
         }
         let counts = self.ledger.counts();
         for (name, state) in [
+            ("waiting", EntryState::Waiting),
             ("held", EntryState::Held),
             ("bound", EntryState::Bound),
             ("terminating", EntryState::Terminating),

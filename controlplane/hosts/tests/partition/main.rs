@@ -2,6 +2,7 @@
 
 mod agents;
 mod flow;
+mod groups;
 mod hostile;
 mod peers;
 mod recovery;

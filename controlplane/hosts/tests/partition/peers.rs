@@ -110,8 +110,8 @@ impl Tenant {
             host: host.into(),
             incarnation,
             demand: Some(demand(cpu_milli)),
-            devices: 0,
             host_epoch: self.he,
+            ..Claim::default()
         }
     }
 

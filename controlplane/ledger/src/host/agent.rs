@@ -71,6 +71,7 @@ impl Ledger {
         if was_ready {
             self.changes.push(Change::Readiness { host: number });
         }
+        self.seat(number);
     }
 
     /// Whether a host is heard of, so that claims make sense. What runs there stays.
@@ -80,6 +81,7 @@ impl Ledger {
         host.is_reachable = is_reachable;
         if host.is_ready() != was_ready {
             self.changes.push(Change::Readiness { host: number });
+            self.seat(number);
         }
     }
 
@@ -152,6 +154,7 @@ impl Ledger {
         if !was_ready && self.is_ready(number) {
             self.changes.push(Change::Readiness { host: number });
         }
+        self.seat(number);
     }
 
     /// A host has taken note that it should run the pod of a claim.
@@ -207,6 +210,7 @@ impl Ledger {
             }
         }
         self.see_to_strays(number);
+        self.seat(number);
     }
 
     /// A new entry explains what was a stray.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use meridian_engine::Demand;
 
+use super::claim::Answer;
 use super::entry::Entry;
 use crate::identity::{ClaimId, HostNumber, Uid};
 
@@ -20,10 +21,12 @@ pub enum Change {
         /// The demand, without constraints.
         demand: Arc<Demand>,
     },
-    /// Room was taken on a host.
+    /// Room was taken on a host; for an entry that was told before: it takes this from now on.
     Entered(Entry),
     /// Room was given back.
     Left(Entry),
+    /// What a claim that waited has come to: tell its tenant partition.
+    Answered(Answer),
     /// Whether a host takes claims changed: ask [`is_ready`](super::Ledger::is_ready).
     Readiness {
         /// The host.

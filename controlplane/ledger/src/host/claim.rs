@@ -26,6 +26,9 @@ pub struct Claim {
     pub devices: u64,
     /// The host partition's epoch that the claim is for.
     pub host_epoch: u64,
+    /// Claims on the same host whose room it may wait for: those of the pods that make way for this one. None: it is
+    /// accepted at once or not at all.
+    pub victims: Vec<ClaimId>,
 }
 
 /// What a claim came to.
@@ -33,8 +36,10 @@ pub struct Claim {
 pub struct Answer {
     /// The claim.
     pub claim: ClaimId,
-    /// Why it is refused; none: it is accepted.
+    /// Why it is refused; none: it is accepted, or waits.
     pub refusal: Option<Refusal>,
+    /// Whether it waits for room that its victims have. Nothing may be bound under it until it is accepted.
+    pub is_waiting: bool,
     /// What is free on the host now; nothing where there is no such host.
     pub free: Free,
 }
@@ -112,6 +117,12 @@ pub enum Refusal {
     /// A port is taken.
     #[error("node(s) didn't have free ports for the requested pod ports")]
     Port,
+    /// Another claim of its group is refused, and a group is accepted as a whole.
+    #[error("claim {other} of the same group is refused")]
+    Group {
+        /// The other.
+        other: ClaimId,
+    },
     /// A device named has not enough free, or the wrong number of devices is named.
     #[error("the devices named cannot be given: {0}")]
     Devices(PlaceError),
@@ -132,6 +143,7 @@ impl Refusal {
             Self::NotReady { .. } => "NodeNotReady".to_owned(),
             Self::Demand(_) => "InvalidDemand".to_owned(),
             Self::Insufficient { resource, .. } => format!("OutOf{resource}"),
+            Self::Group { .. } => "GroupRefused".to_owned(),
             Self::Port => "NodePorts".to_owned(),
             Self::Devices(_) => "OutOfdevices".to_owned(),
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use meridian_engine::Demand;
 use rustc_hash::FxHashMap;
 
 use crate::account::Taken;
@@ -10,6 +11,8 @@ use crate::identity::{ClaimId, HostNumber, Uid};
 /// What is known of a claim that room was taken for. It only rises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntryState {
+    /// Its room is still taken by its victims, and counted already: it is accepted once they have left it.
+    Waiting,
     /// Accepted; whether the pod was bound is not known.
     Held,
     /// The pod is durably bound.
@@ -66,6 +69,8 @@ pub(super) struct Row {
     pub(super) state: EntryState,
     /// None where the host is not known.
     pub(super) taken: Option<Taken>,
+    /// While it waits: what it will take, of which `taken` has as much as can be counted now.
+    pub(super) wanted: Option<Box<Demand>>,
     pub(super) agent: AgentState,
     pub(super) has_spec: bool,
     pub(super) was_told_to_stop: bool,

@@ -41,10 +41,10 @@ impl Ledger {
         self.entries.slots()
     }
 
-    /// How many entries are Held, Bound and Terminating.
+    /// How many entries are Waiting, Held, Bound and Terminating.
     #[must_use]
-    pub fn counts(&self) -> [usize; 3] {
-        let mut counts = [0; 3];
+    pub fn counts(&self) -> [usize; 4] {
+        let mut counts = [0; 4];
         for (_, row) in self.entries.iter() {
             counts[row.state as usize] += 1;
         }
@@ -73,6 +73,13 @@ impl Ledger {
     pub fn entries_on(&self, number: HostNumber) -> Vec<Entry> {
         let slots = self.hosts.get(&number).map_or(&[][..], |host| &host.entries);
         slots.iter().filter_map(|slot| self.view(*slot)).collect()
+    }
+
+    /// The claims that wait for room on a host, those first that came first.
+    #[must_use]
+    pub fn waiting_on(&self, number: HostNumber) -> Vec<ClaimId> {
+        let slots = self.hosts.get(&number).map_or(&[][..], |host| &host.waiting);
+        slots.iter().filter_map(|slot| Some(self.entries.get(*slot)?.id.clone())).collect()
     }
 
     /// The pods that a host has and that no entry explains: their uids, and whether they have stopped.
@@ -175,6 +182,7 @@ impl HostRow {
             has_inventory: self.has_inventory,
             is_reachable: self.is_reachable,
             entries: self.entries.clone(),
+            waiting: self.waiting.clone(),
             strays: Vec::new(),
             version: self.version,
         }
@@ -192,6 +200,7 @@ impl Entries {
             devices: row.devices,
             state: row.state,
             taken: retake(row),
+            wanted: row.wanted.clone(),
             agent: row.agent,
             has_spec: row.has_spec,
             was_told_to_stop: row.was_told_to_stop,

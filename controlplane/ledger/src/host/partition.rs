@@ -168,10 +168,12 @@ impl Ledger {
         self.entries.iter().map(|(_, row)| row).filter(of).map(|row| row.id.clone()).collect()
     }
 
-    /// Some time has passed, some seconds: the claims of entries that were Held at the last tick already and still are, to
-    /// ask what became of them. Specs that were wanted are asked for again.
+    /// Some time has passed, some seconds: the claims of entries that were Held or Waiting at the last tick already and
+    /// still are, to ask what became of them. Specs that were wanted are asked for again.
     pub fn tick(&mut self) -> Vec<ClaimId> {
-        let is_held = |ledger: &Self, claim: &ClaimId| ledger.state(claim) == Some(EntryState::Held);
+        let is_held = |ledger: &Self, claim: &ClaimId| {
+            ledger.state(claim).is_some_and(|state| state <= EntryState::Held)
+        };
         let mut due = std::mem::take(&mut self.held);
         due.retain(|claim| is_held(self, claim));
         let mut recent = std::mem::take(&mut self.recent);
@@ -189,7 +191,7 @@ impl Ledger {
         (claims, if next >= self.entries.slots() { 0 } else { next })
     }
 
-    fn state(&self, claim: &ClaimId) -> Option<EntryState> {
+    pub(super) fn state(&self, claim: &ClaimId) -> Option<EntryState> {
         Some(self.entries.get(self.entries.find(claim)?)?.state)
     }
 
@@ -212,6 +214,7 @@ impl Ledger {
             devices: pod.devices,
             state,
             taken,
+            wanted: None,
             agent: stray.unwrap_or(AgentState::Absent),
             has_spec: false,
             was_told_to_stop: false,

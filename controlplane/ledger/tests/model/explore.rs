@@ -104,3 +104,42 @@ fn pods_of_different_sizes() {
         ..Config::small()
     });
 }
+
+#[test]
+fn a_gang_on_two_ledgers() {
+    holds(Config { ledgers: 2, hosts: vec![1, 1], gangs: vec![vec![0, 1]], most_he: 2, ..Config::small() });
+}
+
+#[test]
+fn two_gangs_that_want_the_same_room() {
+    holds(Config {
+        tenants: 2,
+        hosts: vec![2],
+        pods: vec![(1, 0, 0), (1, 1, 0), (1, 2, 1), (1, 3, 1)],
+        gangs: vec![vec![0, 1], vec![2, 3]],
+        most_claims: 4,
+        ..Config::small()
+    });
+}
+
+#[test]
+fn a_preemptor_and_its_victim() {
+    holds(Config { preemptors: vec![(1, vec![0])], most_claims: 3, most_deletes: 1, ..Config::small() });
+}
+
+#[test]
+fn a_preemptor_its_victim_a_restart_and_a_take_over() {
+    holds(Config { preemptors: vec![(1, vec![0])], most_he: 2, most_te: 2, ..Config::small() });
+}
+
+#[test]
+fn a_gang_that_preempts() {
+    holds(Config {
+        hosts: vec![2],
+        pods: vec![(1, 0, 0), (1, 1, 0), (1, 2, 0)],
+        gangs: vec![vec![1, 2]],
+        preemptors: vec![(1, vec![0]), (2, vec![0])],
+        most_claims: 5,
+        ..Config::small()
+    });
+}

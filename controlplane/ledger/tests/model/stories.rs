@@ -1,7 +1,7 @@
 //! The shortest stories that went wrong when a rule of the stores was left out, with the rule in place.
 
 use crate::steps::Step;
-use crate::world::{Append, Config, Message, Pod, World};
+use crate::world::{Append, Config, Message, Pod, Verdict, World};
 
 impl World {
     /// Takes the one step that can be taken now and is meant.
@@ -41,22 +41,25 @@ impl World {
     fn accepted(&mut self, wanted: usize, on: usize) {
         self.go(
             "claim",
-            |step| matches!(step, Step::Claim { process: 0, pod, host, .. } if (*pod, *host) == (wanted, on)),
+            |step| matches!(step, Step::Claim { process: 0, places, .. } if places[..] == [(wanted, on)]),
         );
         self.deliver_to_present(
             "claim",
-            |message| matches!(message, Message::Claim { pod, .. } if *pod == wanted),
+            |message| matches!(message, Message::Claims { claims, .. } if claims[0].1.pod == wanted),
         );
         let live =
             self.tenants[0][0].claims.of(crate::world::uid(wanted).as_str()).map(|live| World::cid(&live.id));
         self.deliver_to_present(
             "answer",
-            |message| matches!(message, Message::Answer { cid, accepted: true, .. } if Some(*cid) == live),
+            |message| matches!(message, Message::Answer { cid, verdict: Verdict::Accepted, .. } if Some(*cid) == live),
         );
     }
 
     fn lands(&mut self, wanted: usize) {
-        self.lands_an("bind", |append| matches!(append, Append::Bind { pod, .. } if *pod == wanted));
+        self.lands_an(
+            "bind",
+            |append| matches!(append, Append::Bind { members, .. } if members[0].0 == wanted),
+        );
     }
 
     fn runs(&mut self, wanted: usize) {

@@ -1,6 +1,7 @@
 //! Random walks through larger worlds, and whether all comes right once nothing goes wrong any more. `MERIDIAN_SEED` runs
 //! one walk again, `MERIDIAN_WALKS` sets how many there are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use meridian_ledger::host::EntryState;
@@ -10,23 +11,27 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::steps::Step;
-use crate::world::{Config, Message, Pod, World, uid};
+use crate::world::{Config, Message, Mutant, Pod, World, uid};
 
 fn config(random: &mut ChaCha8Rng) -> Config {
     let (tenants, ledgers) = (random.random_range(1..=2), random.random_range(1..=2));
     let hosts = (0..ledgers.max(random.random_range(1..=2))).map(|_| random.random_range(1..=2)).collect();
     let names = random.random_range(2..=4);
-    let pods = (0..random.random_range(2..=4))
+    let pods: Vec<(i64, u8, usize)> = (0..random.random_range(2..=4))
         .map(|pod| {
             let name = pod as u8 % names;
             (random.random_range(1..=2), name, usize::from(name) % tenants)
         })
         .collect();
+    let (gangs, preemptors) = groups(random, &pods);
     Config {
         tenants,
         ledgers,
         hosts,
         pods,
+        gangs,
+        preemptors,
+        mutant: None,
         most_claims: 12,
         most_te: 3,
         most_he: 4,
@@ -35,6 +40,37 @@ fn config(random: &mut ChaCha8Rng) -> Config {
         most_finished: 2,
         most_images: 1,
     }
+}
+
+/// Some pods of a tenant partition that belong together, and some that may take the room of others.
+type Groups = (Vec<Vec<usize>>, Vec<(usize, Vec<usize>)>);
+
+fn groups(random: &mut ChaCha8Rng, pods: &[(i64, u8, usize)]) -> Groups {
+    let of = |tp: usize| (0..pods.len()).filter(|pod| pods[*pod].2 == tp).collect::<Vec<usize>>();
+    let (mut gangs, mut preemptors) = (Vec::new(), Vec::new());
+    for of_tp in [of(0), of(1)] {
+        // Of one name only one is there at a time.
+        let mut names = Vec::new();
+        let mut distinct = of_tp.clone();
+        distinct.retain(|pod| {
+            !names.contains(&pods[*pod].1) && {
+                names.push(pods[*pod].1);
+                true
+            }
+        });
+        match random.random_range(0..4) {
+            0 | 1 if distinct.len() > 1 => gangs.push(distinct[..distinct.len().min(3)].to_vec()),
+            2 if of_tp.len() > 1 => {
+                preemptors.push((of_tp[of_tp.len() - 1], of_tp[..of_tp.len() - 1].to_vec()))
+            }
+            _ => {}
+        }
+        if distinct.len() > 2 && random.random_range(0..2) == 0 && gangs.is_empty() && preemptors.is_empty() {
+            gangs.push(distinct[1..3].to_vec());
+            preemptors.push((distinct[1], vec![distinct[0]]));
+        }
+    }
+    (gangs, preemptors)
 }
 
 /// Steps weigh by what they are: else nearly all would be deliveries of old messages.
@@ -112,10 +148,19 @@ fn round(world: &mut World, random: &mut ChaCha8Rng) {
             .into_iter()
             .filter(|step| match step {
                 Step::Connect { .. } => false,
-                // Where nothing is under way any more, and no sooner.
-                Step::GiveUp { .. } => world.network.is_empty() && world.appends.is_empty(),
+                // Where nothing is under way any more, and hardly sooner than victims have left.
+                Step::GiveUp { tp, pod, .. } => {
+                    let is_quiet = world.network.is_empty() && world.appends.is_empty();
+                    let claims = &world.tenants[*tp][0].claims;
+                    let group = claims.of(uid(*pod).as_str()).and_then(|live| live.group);
+                    let waits = claims.iter().any(|live| {
+                        let is_it = live.payload.pod == *pod || (group.is_some() && live.group == group);
+                        is_it && live.phase == Phase::Waiting
+                    });
+                    is_quiet && (!waits || random.next_u32().is_multiple_of(8))
+                }
                 // To where there is room, as schedulers do.
-                Step::Claim { pod, host, .. } => room(world, *host) >= world.config.pods[*pod].0,
+                Step::Claim { tp, places, .. } => fits(world, *tp, places),
                 Step::Audit { .. } | Step::Report { .. } => random.next_u32().is_multiple_of(8),
                 _ => true,
             })
@@ -128,6 +173,18 @@ fn round(world: &mut World, random: &mut ChaCha8Rng) {
             Arc::make_mut(&mut world.network).remove(message);
         }
     }
+}
+
+/// Whether there is room for all of these, where their victims leave.
+fn fits(world: &World, tp: usize, places: &[(usize, usize)]) -> bool {
+    let size = |pod: usize| world.config.pods[pod].0;
+    (0..world.config.hosts.len()).all(|host| {
+        let here = || places.iter().filter(|(_, on)| *on == host).map(|(pod, _)| *pod);
+        let victims = here().flat_map(|pod| world.victims(&world.stores[tp], pod, host));
+        let victims: BTreeSet<usize> = victims.map(|(victim, _)| victim).collect();
+        let left: i64 = victims.into_iter().map(size).sum();
+        here().map(size).sum::<i64>() <= if here().next().is_some() { room(world, host) + left } else { 0 }
+    })
 }
 
 fn room(world: &World, host: usize) -> i64 {
@@ -145,18 +202,8 @@ fn unsettled(world: &World) -> Option<String> {
     for pod in 0..world.config.pods.len() {
         let claims = &world.tenants[world.config.pods[pod].2][0].claims;
         match state(pod) {
-            Pod::Pending if !world.exists(&world.stores[world.config.pods[pod].2], pod) => {}
-            Pod::Pending => {
-                let is_blocked = (0..world.config.pods.len()).any(|other| {
-                    world.config.pods[other].1 == world.config.pods[pod].1
-                        && matches!(state(other), Pod::Ghost(_))
-                });
-                let fits =
-                    (0..world.config.hosts.len()).any(|host| room(world, host) >= world.config.pods[pod].0);
-                if fits && !is_blocked {
-                    return Some(format!("pod {pod} is pending, and there is room"));
-                }
-            }
+            // See below.
+            Pod::Pending => {}
             Pod::Terminating(_) | Pod::Ghost(_) => {
                 return Some(format!("pod {pod} is to be stopped, and is not"));
             }
@@ -177,6 +224,14 @@ fn unsettled(world: &World) -> Option<String> {
             return Some(format!("pod {pod} is being bound"));
         }
     }
+    for step in world.steps() {
+        if let Step::Claim { tp, places, .. } = step
+            && fits(world, tp, &places)
+            && !places.iter().any(|(pod, _)| is_blocked(world, *pod))
+        {
+            return Some(format!("pods are pending, and there is room: {places:?}"));
+        }
+    }
     let entries: usize = world.ledgers.iter().map(|ledger| ledger[0].len()).sum();
     if entries != bindings {
         return Some(format!("{entries} entries for {bindings} bindings"));
@@ -185,22 +240,39 @@ fn unsettled(world: &World) -> Option<String> {
     stopped.then(|| "an agent remembers a pod that has stopped".to_owned())
 }
 
+/// Whether an earlier pod of the name is not known to have stopped.
+fn is_blocked(world: &World, pod: usize) -> bool {
+    let (_, name, tp) = world.config.pods[pod];
+    let states = world.stores[tp].pods.iter().enumerate();
+    let mut of_name = states.filter(|(other, _)| world.config.pods[*other].1 == name);
+    of_name.any(|(_, state)| matches!(state, Pod::Ghost(_)))
+}
+
 fn walk(seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut world = World::new(config(&mut random));
+    let config = config(&mut random);
+    if let Err(problem) = walk_through(config, &mut random) {
+        panic!("seed {seed}: {problem}");
+    }
+}
+
+/// A walk through a world, and what is wrong in it, with what led there.
+fn walk_through(config: Config, random: &mut ChaCha8Rng) -> Result<(), String> {
+    let mut world = World::new(config);
     let mut steps = Vec::new();
     for _ in 0..random.random_range(10..90) {
         let possible = world.steps();
-        let step = choose(&possible, &mut random);
+        let step = choose(&possible, random);
         world.take(&step);
         steps.push(format!("{step:?}"));
         if let Err(problem) = world.check() {
-            panic!("seed {seed}: {problem}, in {:?}, after:\n{}", world.config, steps.join("\n"));
+            return Err(format!("{problem}, in {:?}, after:\n{}", world.config, steps.join("\n")));
         }
     }
     let before = world.config.clone();
-    if let Some(problem) = settle_down(&mut world, &mut random) {
-        panic!("seed {seed}: at the end {problem}, in {before:?}, after:\n{}", steps.join("\n"));
+    match settle_down(&mut world, random) {
+        None => Ok(()),
+        Some(problem) => Err(format!("at the end {problem}, in {before:?}, after:\n{}", steps.join("\n"))),
     }
 }
 
@@ -213,4 +285,42 @@ fn all_comes_right_after_any_walk() {
     for seed in 0..walks {
         walk(seed);
     }
+}
+
+/// Walks with a rule left out, until one goes wrong.
+fn until_it_breaks(mutant: Mutant, config: impl Fn(&mut ChaCha8Rng) -> Config) {
+    for seed in 0..20_000 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let config = Config { mutant: Some(mutant), ..config(&mut random) };
+        if walk_through(config, &mut random).is_err() {
+            return;
+        }
+    }
+    panic!("{mutant:?} has gone wrong nowhere")
+}
+
+#[test]
+fn each_rule_of_groups_is_needed() {
+    let gang = |random: &mut ChaCha8Rng| Config {
+        ledgers: 2,
+        hosts: vec![1, 1],
+        gangs: vec![vec![0, 1]],
+        most_deletes: 1,
+        ..config_of(random, 2)
+    };
+    let preemptor = |random: &mut ChaCha8Rng| Config {
+        ledgers: 1,
+        hosts: vec![1],
+        preemptors: vec![(1, vec![0])],
+        ..config_of(random, 2)
+    };
+    until_it_breaks(Mutant::AppendEach, gang);
+    until_it_breaks(Mutant::FirstFence, gang);
+    until_it_breaks(Mutant::RoomAtOnce, preemptor);
+    until_it_breaks(Mutant::BindWaiting, preemptor);
+}
+
+fn config_of(random: &mut ChaCha8Rng, pods: u8) -> Config {
+    let pods = (0..pods).map(|pod| (1, pod, 0)).collect();
+    Config { tenants: 1, pods, gangs: Vec::new(), preemptors: Vec::new(), ..config(random) }
 }

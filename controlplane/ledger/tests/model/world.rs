@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use meridian_engine::{Demand, Host, Resources, Violation};
-use meridian_ledger::host::{Change, InventoryPod, Ledger, ListedPod};
+use meridian_ledger::host::{Answer, Change, InventoryPod, Ledger, ListedPod};
 use meridian_ledger::tenant::{Claims, Recorded, Settlement};
 use meridian_ledger::{ClaimId, HostNumber, Uid};
 use rustc_hash::FxHasher;
@@ -21,6 +21,12 @@ pub(crate) struct Config {
     pub(crate) hosts: Vec<i64>,
     /// Each pod's size, name and tenant partition.
     pub(crate) pods: Vec<(i64, u8, usize)>,
+    /// Pods that are bound together or not at all.
+    pub(crate) gangs: Vec<Vec<usize>>,
+    /// Pods that may take the room of others, and which.
+    pub(crate) preemptors: Vec<(usize, Vec<usize>)>,
+    /// A rule that is left out.
+    pub(crate) mutant: Option<Mutant>,
     pub(crate) most_claims: u64,
     pub(crate) most_te: u64,
     pub(crate) most_he: u64,
@@ -28,6 +34,19 @@ pub(crate) struct Config {
     pub(crate) most_forced: u32,
     pub(crate) most_finished: u32,
     pub(crate) most_images: u32,
+}
+
+/// Rules that may be left out, to see that they are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// Each member of a gang is an append of its own.
+    AppendEach,
+    /// The append of a gang looks at the fence of its first member alone.
+    FirstFence,
+    /// The room of victims is given back when they are told to stop.
+    RoomAtOnce,
+    /// A claim that waits is bound as if it had been accepted.
+    BindWaiting,
 }
 
 impl Config {
@@ -38,6 +57,9 @@ impl Config {
             ledgers: 1,
             hosts: vec![1],
             pods: vec![(1, 0, 0), (1, 1, 0)],
+            gangs: Vec::new(),
+            preemptors: Vec::new(),
+            mutant: None,
             most_claims: 2,
             most_te: 1,
             most_he: 1,
@@ -86,18 +108,84 @@ impl Pod {
 /// An append that was submitted under `te` and has not landed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Append {
-    Bind { te: u64, pod: usize, binding: Binding, he: u64 },
-    Fence { tp: usize, te: u64, ledger: usize, he: u64 },
+    /// Pods with their bindings and the epochs that accepted them.
+    Bind {
+        te: u64,
+        members: Vec<(usize, Binding, u64)>,
+    },
+    /// A victim is told to stop.
+    Preempt {
+        te: u64,
+        victim: usize,
+    },
+    Fence {
+        tp: usize,
+        te: u64,
+        ledger: usize,
+        he: u64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Message {
-    Relist { ledger: usize, he: u64, tp: usize },
-    List { tp: usize, ledger: usize, he: u64, pods: Vec<(usize, Pod)> },
-    Claim { cid: Cid, pod: usize, host: usize, incarnation: u64, he: u64 },
-    Answer { cid: Cid, he: u64, accepted: bool },
-    Settle { ledger: usize, cid: Cid, he: u64, settlement: Settlement },
-    Stopped { pod: usize, host: usize },
+    Relist {
+        ledger: usize,
+        he: u64,
+        tp: usize,
+    },
+    List {
+        tp: usize,
+        ledger: usize,
+        he: u64,
+        pods: Vec<(usize, Pod)>,
+    },
+    /// One claim, or those of a group for one ledger.
+    Claims {
+        ledger: usize,
+        claims: Vec<(Cid, Wish)>,
+        he: u64,
+    },
+    Answer {
+        cid: Cid,
+        he: u64,
+        verdict: Verdict,
+    },
+    Settle {
+        ledger: usize,
+        cid: Cid,
+        he: u64,
+        settlement: Settlement,
+    },
+    Stopped {
+        pod: usize,
+        host: usize,
+    },
+}
+
+/// What a claim asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Wish {
+    pub(crate) pod: usize,
+    pub(crate) host: usize,
+    pub(crate) incarnation: u64,
+    pub(crate) victims: Vec<(usize, Cid)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    Accepted,
+    Waits,
+    Refused,
+}
+
+impl Verdict {
+    pub(crate) fn of(answer: &Answer) -> Self {
+        match (&answer.refusal, answer.is_waiting) {
+            (Some(_), _) => Self::Refused,
+            (None, true) => Self::Waits,
+            (None, false) => Self::Accepted,
+        }
+    }
 }
 
 /// What a process of a tenant partition reads: its store, or what it last saw of it.
@@ -107,10 +195,10 @@ pub(crate) struct View {
     pub(crate) fences: Vec<u64>,
 }
 
-/// A process of a tenant partition. A claim remembers its pod, its host and the host's incarnation.
+/// A process of a tenant partition.
 #[derive(Clone)]
 pub(crate) struct TenantProcess {
-    pub(crate) claims: Claims<(usize, usize, u64)>,
+    pub(crate) claims: Claims<Wish>,
     /// Of a deposed one: what it saw before.
     pub(crate) old_view: Option<View>,
 }
@@ -136,6 +224,8 @@ pub(crate) struct World {
     pub(crate) forced: u32,
     pub(crate) finished: u32,
     pub(crate) images: u32,
+    /// Pods that were bound, ever.
+    pub(crate) bound: BTreeSet<usize>,
 }
 
 pub(crate) fn uid(pod: usize) -> Uid {
@@ -167,6 +257,7 @@ impl World {
             forced: 0,
             finished: 0,
             images: 0,
+            bound: BTreeSet::new(),
             config: Arc::new(config),
         };
         for tp in 0..world.config.tenants {
@@ -303,7 +394,7 @@ impl World {
         Arc::make_mut(&mut self.ledgers[number][process])
     }
 
-    pub(crate) fn claims_mut(&mut self, tp: usize, process: usize) -> &mut Claims<(usize, usize, u64)> {
+    pub(crate) fn claims_mut(&mut self, tp: usize, process: usize) -> &mut Claims<Wish> {
         &mut Arc::make_mut(&mut self.tenants[tp][process]).claims
     }
 
@@ -318,6 +409,11 @@ impl World {
             Change::Stopped(entry) => {
                 let (pod, host) = (pod_of(entry.uid.as_str()), entry.host.0 as usize);
                 self.send(Message::Stopped { pod, host });
+                return;
+            }
+            Change::Answered(answer) => {
+                let (cid, verdict) = (World::cid(&answer.claim), Verdict::of(&answer));
+                self.send(Message::Answer { cid, he, verdict });
                 return;
             }
             // Specs are no facts: whoever asks gets them.
@@ -369,6 +465,12 @@ impl World {
                 }
             }
         }
+        for gang in &self.config.gangs {
+            let bound = gang.iter().filter(|pod| self.bound.contains(pod)).count();
+            if bound > 0 && bound < gang.len() {
+                return Err(format!("of the gang {gang:?} only {bound} were bound"));
+            }
+        }
         let mut names = BTreeMap::new();
         for (host, agent) in self.agents.iter().enumerate() {
             for pod in agent.running() {
@@ -388,7 +490,7 @@ impl World {
         self.stores.hash(&mut hasher);
         (&self.te, &self.he, &self.appends, &self.incarnations).hash(&mut hasher);
         (&self.agents, &self.network).hash(&mut hasher);
-        (self.claims, self.deletes, self.forced, self.finished, self.images).hash(&mut hasher);
+        (self.claims, self.deletes, self.forced, self.finished, self.images, &self.bound).hash(&mut hasher);
         for process in self.tenants.iter().flatten() {
             let mut live: Vec<_> = process
                 .claims
@@ -407,7 +509,8 @@ impl World {
             (entries, ledger.is_open(), ledger.unanswered()).hash(&mut hasher);
             for host in 0..self.config.hosts.len() {
                 let number = HostNumber(host as u32);
-                (ledger.strays_on(number), ledger.incarnation(number), ledger.is_ready(number))
+                let waiting: Vec<Cid> = ledger.waiting_on(number).iter().map(Self::cid).collect();
+                (waiting, ledger.strays_on(number), ledger.incarnation(number), ledger.is_ready(number))
                     .hash(&mut hasher);
             }
             for tp in 0..self.config.tenants {

@@ -11,7 +11,7 @@ use meridian_ledger::tenant::LiveClaim;
 use meridian_proto::v1::{ClaimState, outcome};
 use meridian_store::Tenant;
 
-use super::claim::Attempt;
+use super::claim::{Attempt, Refusal};
 use super::{Actor, Again, Done};
 use crate::bindings::PodName;
 use crate::pods::{Blocked, Stage};
@@ -26,20 +26,32 @@ impl Actor {
     /// Submits the appends of all claims that were accepted since the last time. Many are under way at once, so that the
     /// store commits them together.
     pub(super) fn submit_appends(&mut self) {
-        for ((tenant, he), claims) in std::mem::take(&mut self.appends) {
+        for (tenant, claims) in std::mem::take(&mut self.appends) {
             for claims in claims.chunks(APPENDS_A_TASK) {
-                let (claims, requests): (Vec<ClaimId>, Vec<BindRequest>) =
-                    claims.iter().filter_map(|id| Some((id.clone(), request(self.claims.get(id)?)?))).unzip();
-                self.work.spawn(append(self.registry.clone(), tenant.clone(), claims, requests, he));
+                let (claims, requests) = self.requests(claims);
+                self.work.spawn(append(self.registry.clone(), tenant.clone(), claims, requests));
             }
+        }
+        for claims in std::mem::take(&mut self.group_appends) {
+            let (claims, requests) = self.requests(&claims);
+            let tenant = claims.first().and_then(|id| self.claims.get(id));
+            let Some(tenant) = tenant.map(|live| live.payload.about.tenant.clone()) else { continue };
+            self.work.spawn(append_group(self.registry.clone(), tenant, claims, requests));
         }
     }
 
-    /// A claim in Writing is never given up: only its append decides.
-    pub(super) fn append_again(&mut self, id: ClaimId) {
-        if let Some(live) = self.claims.get(&id) {
-            let group = (live.payload.about.tenant.clone(), live.host_epoch);
-            self.appends.entry(group).or_default().push(id);
+    fn requests(&self, claims: &[ClaimId]) -> (Vec<ClaimId>, Vec<BindRequest>) {
+        claims.iter().filter_map(|id| Some((id.clone(), request(self.claims.get(id)?)?))).unzip()
+    }
+
+    /// Has claims appended that are to be bound together. A claim in Writing is never given up: only its append decides.
+    pub(super) fn append_together(&mut self, mut ids: Vec<ClaimId>) {
+        ids.retain(|id| self.claims.get(id).is_some());
+        let Some(live) = ids.first().and_then(|first| self.claims.get(first)) else { return };
+        if live.group.is_some() {
+            self.group_appends.push(ids);
+        } else {
+            self.appends.entry(live.payload.about.tenant.clone()).or_default().extend(ids);
         }
     }
 
@@ -51,7 +63,7 @@ impl Actor {
                     self.appends_fail = false;
                     self.bound(&id, Some(entry));
                 }
-                BindResult::Failed(failure) => self.append_failed(id, &failure),
+                BindResult::Failed(failure) => self.append_failed(vec![id], &failure),
                 result => self.not_bound(&id, &result),
             }
         }
@@ -95,6 +107,13 @@ impl Actor {
                 self.raise_fence(&live.host_partition, *current);
                 self.go_on(live.payload);
             }
+            BindResult::VolumeHeld { volume, host } => {
+                self.metrics.claims.with_label_values(&["volume held"]).inc();
+                self.say_volume_held(&uid, volume, host);
+                let mut attempt = live.payload;
+                attempt.refusal = Some(Refusal::unasked(volume_held(volume, host)));
+                self.all_refused(attempt);
+            }
             BindResult::NameHeld => {
                 self.metrics.claims.with_label_values(&["name held"]).inc();
                 self.tell_outcome(live.payload.session, &uid, outcome::Result::Gone, "");
@@ -113,14 +132,19 @@ impl Actor {
 
     /// Perhaps it was done and the answer got lost. Trying again finds out: the same append twice is one, and what is refused
     /// then was not done before.
-    fn append_failed(&mut self, id: ClaimId, failure: &Failure) {
-        let Some(live) = self.claims.get(&id) else { return };
+    pub(super) fn append_failed(&mut self, ids: Vec<ClaimId>, failure: &Failure) {
+        let Some(live) = ids.iter().find_map(|id| self.claims.get(id)) else { return };
         // Once for many: a store that is gone fails them all, again and again.
         if !std::mem::replace(&mut self.appends_fail, true) {
-            tracing::warn!(pod = %live.payload.about.name, claim = %id, %failure, "binding could not be appended");
+            tracing::warn!(pod = %live.payload.about.name, claim = %live.id, %failure, "binding could not be appended");
         }
         self.metrics.claims.with_label_values(&["append failed"]).inc();
-        self.later(APPEND_AGAIN, Again::Append(id));
+        self.later(APPEND_AGAIN, Again::Append(ids));
+    }
+
+    /// A volume that a pod wants is in use on another host.
+    pub(super) fn say_volume_held(&mut self, uid: &str, volume: &str, host: &str) {
+        self.say_unschedulable(uid, "Unschedulable", &volume_held(volume, host));
     }
 
     /// A pod's name is held by an earlier one: it waits until that one is known to have stopped.
@@ -147,6 +171,10 @@ impl Actor {
         );
         self.say_unschedulable(uid, "NameHeld", &message);
     }
+}
+
+fn volume_held(volume: &str, host: &str) -> String {
+    format!("volume {volume} is used by a pod on host {host} that is not known to have stopped")
 }
 
 /// Tells whoever ordered a binding that it came to nothing.
@@ -178,8 +206,10 @@ fn request(live: &LiveClaim<Attempt>) -> Option<BindRequest> {
             claim,
             demand: asked.encoded.clone(),
             devices: host.devices,
+            volumes: Vec::new(),
             state: BindingState::Bound,
         },
+        host_epoch: live.host_epoch,
     })
 }
 
@@ -189,8 +219,18 @@ async fn append(
     tenant: Tenant,
     claims: Vec<ClaimId>,
     requests: Vec<BindRequest>,
-    he: u64,
 ) -> Done {
-    let results = registry.append_bindings(&tenant, &requests, he).await;
+    let results = registry.append_bindings(&tenant, &requests).await;
     Done::Appended(claims.into_iter().zip(results).collect())
+}
+
+/// The bindings of a group are one append.
+async fn append_group(
+    registry: Registry,
+    tenant: Tenant,
+    claims: Vec<ClaimId>,
+    requests: Vec<BindRequest>,
+) -> Done {
+    let results = registry.append_gang(&tenant, &requests).await;
+    Done::GroupAppended(claims.into_iter().zip(results).collect())
 }

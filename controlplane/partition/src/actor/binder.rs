@@ -162,6 +162,8 @@ impl Actor {
             pinned: is_pinned,
             reply: None,
             refusal: None,
+            victims: Vec::new(),
+            has_preempted: false,
         })
     }
 

@@ -11,6 +11,7 @@ use meridian_proto::v1::{self, Answer, ClaimState, DecidedHost};
 use meridian_store::Tenant;
 use tokio::sync::oneshot;
 
+use super::group::{Victim, claim_message};
 use super::{Actor, Again};
 use crate::assignment::SessionId;
 use crate::classes::Asked;
@@ -18,7 +19,7 @@ use crate::events::About;
 use crate::told;
 
 /// How long a claim waits for its answer.
-const DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 
 /// How long a pod that names its host waits before that host is claimed again.
 const PINNED_WAIT: Duration = Duration::from_secs(2);
@@ -42,6 +43,10 @@ pub(super) struct Attempt {
     pub(super) reply: Option<oneshot::Sender<Result<(), Failure>>>,
     /// Why the last host refused.
     pub(super) refusal: Option<Refusal>,
+    /// Who makes way for the pod on its host.
+    pub(super) victims: Vec<Victim>,
+    /// Whether these have been told to stop.
+    pub(super) has_preempted: bool,
 }
 
 /// A ledger's no.
@@ -93,20 +98,14 @@ impl Actor {
                 attempt.rest.pop_front();
                 continue;
             };
-            let claim = v1::Claim {
-                id: None,
-                tenant: attempt.about.tenant.to_string(),
-                uid: uid.to_string(),
-                host: host.host.clone(),
-                incarnation: host.incarnation,
-                demand: Some(attempt.asked.demand.clone()),
-                devices: host.devices,
-                host_epoch: fence,
-            };
             let name = ledger.name.clone();
             let deadline = self.now() + DEADLINE;
             match self.claims.claim(Uid::from(&*uid), &name, fence, deadline, attempt) {
-                Ok(id) => self.ledgers[at].claim(v1::Claim { id: Some(to_message(&id)), ..claim }),
+                Ok(id) => {
+                    if let Some(claim) = self.claims.get(&id).and_then(claim_message) {
+                        self.ledgers[at].claim(claim);
+                    }
+                }
                 Err(error) => tracing::error!(%error, "claim not made"),
             }
             return;
@@ -115,7 +114,7 @@ impl Actor {
     }
 
     /// No host of a decision took the pod.
-    fn all_refused(&mut self, attempt: Attempt) {
+    pub(super) fn all_refused(&mut self, attempt: Attempt) {
         let uid = attempt.about.uid.clone();
         let refusal = attempt.refusal;
         let refusal = refusal.unwrap_or_else(|| Refusal::unasked("the decision names no host".to_owned()));
@@ -160,35 +159,45 @@ impl Actor {
     pub(super) fn answered(&mut self, answer: Answer, he: u64) {
         let Some(id) = answer.claim.as_ref().map(|claim| self.claim_id(claim)) else { return };
         if answer.accepted {
-            if let Some(live) = self.claims.accepted(&id, he) {
-                let group = (live.payload.about.tenant.clone(), he);
-                self.appends.entry(group).or_default().push(id);
+            let progress = self.claims.accepted(&id, he);
+            return self.progressed(progress);
+        }
+        if answer.waiting {
+            // What names no victims has nothing to wait for: without another answer its deadline ends it.
+            if self.claims.get(&id).is_none_or(|live| live.payload.victims.is_empty()) {
+                return;
             }
-        } else if let Some(live) = self.claims.refused(&id, he) {
+            let progress = self.claims.waits(&id, he);
+            return self.progressed(progress);
+        }
+        let over = self.claims.refused(&id, he);
+        if !over.is_empty() {
             self.metrics.claims.with_label_values(&["refused"]).inc();
-            self.next_host(live, Some(Refusal { reason: answer.reason, message: answer.message }));
+            let refusal = Refusal { reason: answer.reason, message: answer.message };
+            self.over(over, Some(&id), |_| refusal.clone());
         }
     }
 
     /// Claims that got no answer are given up.
     pub(super) fn expire_claims(&mut self, now: Duration) {
-        for live in self.claims.expire(now) {
-            self.metrics.claims.with_label_values(&["expired"]).inc();
-            self.settle(&live.host_partition, &live.id, ClaimState::Void);
-            let message = format!("host partition {} did not answer in time", live.host_partition);
-            self.next_host(live, Some(Refusal::unasked(message)));
-        }
+        let over = self.claims.expire(now);
+        self.metrics.claims.with_label_values(&["expired"]).inc_by(over.len() as u64);
+        self.over(over, None, |live| {
+            Refusal::unasked(format!("host partition {} did not answer in time", live.host_partition))
+        });
     }
 
     /// A pod needs no host any more: its claim ends if nothing is being written for it yet.
     pub(super) fn withdraw_claim(&mut self, uid: &str) {
-        let Some(live) = self.claims.withdraw(uid) else { return };
+        let mut over = self.claims.withdraw(uid).into_iter();
+        let Some(live) = over.next() else { return };
         self.settle(&live.host_partition, &live.id, ClaimState::Void);
         self.tell_outcome(live.payload.session, uid, v1::outcome::Result::Gone, "");
         if let Some(reply) = live.payload.reply {
             let name = &live.payload.about.name;
             let _ = reply.send(Err(Failure::not_found(meridian_schema::pod(), name)));
         }
+        self.over(over.collect(), None, |_| Refusal::unasked("a pod of the group is gone".to_owned()));
     }
 
     /// The name of a claim as this partition knows names.

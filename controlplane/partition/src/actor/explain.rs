@@ -192,6 +192,10 @@ impl Actor {
         let host = live.payload.rest.front().map_or("", |host| &host.host);
         match live.phase {
             Phase::Sent => format!("host {host} is being claimed at host partition {}", live.host_partition),
+            Phase::Waiting => format!("host {host} is kept for it until the pods that make way have stopped"),
+            Phase::Accepted => {
+                format!("host {host} has accepted; others of its group have not been answered")
+            }
             Phase::Writing => format!("host {host} has accepted; the binding is being written"),
         }
     }

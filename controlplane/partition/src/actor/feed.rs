@@ -160,8 +160,19 @@ impl Actor {
 
     /// A pod comes back from a claim that no host took.
     pub(super) fn come_back(&mut self, uid: &Arc<str>, session: Option<SessionId>) {
+        let Some(refusals) = self.comes_back(uid, session) else { return };
+        if refusals < 2 {
+            return self.offer(uid);
+        }
+        let hold = FIRST_HOLD.saturating_mul(1 << (refusals - 2).min(16)).min(LONGEST_HOLD);
+        self.later(hold, Again::Offer(vec![uid.clone()]));
+    }
+
+    /// A pod is with no replica any more after a decision that came to nothing. The answer is how many did in a row.
+    pub(super) fn comes_back(&mut self, uid: &Arc<str>, session: Option<SessionId>) -> Option<u32> {
         let Some(pod) = self.pods.get_mut(uid) else {
-            return self.tell_outcome(session, uid, outcome::Result::Gone, "");
+            self.tell_outcome(session, uid, outcome::Result::Gone, "");
+            return None;
         };
         pod.stage = if pod.class.is_some() { Stage::Waiting } else { Stage::Blocked(Blocked::Spec) };
         pod.refusals = pod.refusals.saturating_add(1);
@@ -172,11 +183,7 @@ impl Actor {
             Some(session) if Some(session) != leader => self.tell(session, Item::Withdraw(uid.clone())),
             session => self.tell_outcome(session, uid, outcome::Result::Refused, ""),
         }
-        if refusals < 2 {
-            return self.offer(uid);
-        }
-        let hold = FIRST_HOLD.saturating_mul(1 << (refusals - 2).min(16)).min(LONGEST_HOLD);
-        self.later(hold, Again::Offer(uid.clone()));
+        Some(refusals)
     }
 
     /// Asks the replica that leads a tenant, if one does. The answer is whether somebody was asked.
@@ -193,6 +200,9 @@ impl Actor {
         match message {
             replica_message::Message::Decisions(decisions) => {
                 decisions.decisions.into_iter().for_each(|decision| self.decided(session, decision));
+            }
+            replica_message::Message::Groups(groups) => {
+                groups.groups.into_iter().for_each(|group| self.group_decided(session, group));
             }
             replica_message::Message::Unschedulable(unschedulable) => {
                 unschedulable.pods.into_iter().for_each(|pod| self.fits_nowhere(session, pod));
@@ -222,6 +232,8 @@ impl Actor {
             pinned: false,
             reply: None,
             refusal: None,
+            victims: Vec::new(),
+            has_preempted: false,
         };
         self.attempt(attempt);
     }

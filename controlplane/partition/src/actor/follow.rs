@@ -161,7 +161,12 @@ impl Actor {
             stage: stage.clone(),
             refusals: 0,
             said: said.map(|condition| condition.message.into()),
+            nominated: view.nominated().map(Into::into),
         });
+        // Of a claim that is no more: none outlives the process that made it.
+        if self.claims.of(&uid).is_none() {
+            self.clear_nomination(&uid);
+        }
         if stage == Stage::Blocked(Blocked::Spec)
             && let Err(refusal) = wanted.class
         {
@@ -356,10 +361,10 @@ mod tests {
         let mut actor = Actor::new(Parts {
             identity: Identity { cell: "c".into(), name: "tp".into(), epoch: 1, clock },
             registry: registry.clone(),
+            ids: Arc::new(Ids::seeded(1)),
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
             schedulers: vec!["default-scheduler".to_owned()],
             ledgers: Vec::new(),
-            ids: Arc::new(Ids::seeded(2)),
             inputs,
             binder,
             explainer,

@@ -243,11 +243,14 @@ impl Actor {
             link.epoch = link.epoch.max(fenced.epoch);
             link.listing = Some(Parts { epoch: fenced.epoch, part: 0, rest: fenced.bindings.into_iter() });
         }
-        for live in self.claims.relisted(&name, fenced.epoch) {
-            self.metrics.claims.with_label_values(&["relisted"]).inc();
-            let message = format!("host partition {name} has begun a new epoch");
+        let over = self.claims.relisted(&name, fenced.epoch);
+        self.metrics.claims.with_label_values(&["relisted"]).inc_by(over.len() as u64);
+        let refusal = Refusal::unasked(format!("host partition {name} has begun a new epoch"));
+        let (alone, groups): (Vec<_>, Vec<_>) = over.into_iter().partition(|live| live.group.is_none());
+        self.over(groups, None, |_| refusal.clone());
+        for live in alone {
             let mut attempt = live.payload;
-            attempt.refusal = Some(Refusal::unasked(message));
+            attempt.refusal = Some(refusal.clone());
             self.go_on(attempt);
         }
     }
@@ -387,7 +390,13 @@ impl Link {
     /// the time it was given, without asking.
     fn decided(&mut self, fence: u64) -> Option<tenant_partition_message::Message> {
         if !self.claims.is_empty() {
-            let claims = drain_front(&mut self.claims, ITEMS_A_MESSAGE);
+            // What is claimed together at one host partition comes to it in one message.
+            let mut most = ITEMS_A_MESSAGE;
+            let group = |at: usize| self.claims.get(at).map(|claim| claim.group).filter(|group| *group != 0);
+            while group(most).is_some() && group(most) == group(most - 1) {
+                most += 1;
+            }
+            let claims = drain_front(&mut self.claims, most);
             return Some(tenant_partition_message::Message::Claims(Claims { claims }));
         }
         if let Some(specs) = self.specs() {

@@ -8,7 +8,7 @@ use meridian_store::Tenant;
 
 use super::claim::Refusal;
 use super::{Actor, Done};
-use crate::conditions::{self, Said};
+use crate::conditions::{self, Said, Why};
 use crate::events::About;
 use crate::statuses::{self, Report, Stored};
 
@@ -89,12 +89,11 @@ impl Actor {
             let said = Said {
                 about: about.clone(),
                 component: component.clone(),
-                reason: reason.to_owned(),
-                message: message.to_owned(),
-                has_failed: false,
+                why: Some(Why { reason: reason.to_owned(), message: message.to_owned(), has_failed: false }),
+                nominated: None,
                 at,
             };
-            self.conditions.push(&about.uid, said, |_, newer| newer);
+            self.conditions.push(&about.uid, said, Said::newer);
         }
         // A gate is there on purpose.
         if reason != "SchedulingGated" {
@@ -107,12 +106,15 @@ impl Actor {
         let said = Said {
             about: about.clone(),
             component: "tenant-partition".into(),
-            reason: refusal.reason.clone(),
-            message: format!("Pod was rejected: {}", shortened(refusal.told(&about.tenant))),
-            has_failed: true,
+            why: Some(Why {
+                reason: refusal.reason.clone(),
+                message: format!("Pod was rejected: {}", shortened(refusal.told(&about.tenant))),
+                has_failed: true,
+            }),
+            nominated: None,
             at: self.identity.clock.date(),
         };
-        self.conditions.push(&about.uid, said, |_, newer| newer);
+        self.conditions.push(&about.uid, said, Said::newer);
     }
 
     pub(super) fn submit_conditions(&mut self) {

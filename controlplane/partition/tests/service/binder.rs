@@ -145,3 +145,49 @@ async fn a_pod_that_names_its_host_waits_for_an_earlier_one_of_its_name() {
     assert_ne!(second.uid, first.uid);
     world.shutdown().await;
 }
+
+/// A volume that pods of one host at a time may use is not torn between two, whoever asks.
+#[tokio::test]
+async fn a_volume_keeps_a_pod_from_another_host_until_its_user_has_stopped() {
+    let mut world = World::new().await;
+    let mut ledger = world.ledger(1).await;
+    world.node("h1", 1).await;
+    world.node("h2", 1).await;
+    let volumes = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
+    let spec = json!({"containers": [{"name": "main", "image": "app"}], "volumes": volumes});
+    for name in ["first", "second"] {
+        world.pod_with(name, spec.clone()).await;
+    }
+    let binding = bind(&world, "first", "h1");
+    let first = ledger.bind_next().await;
+    soon("the binding", binding).await.unwrap().unwrap();
+
+    let binding = bind(&world, "second", "h2");
+    let second = ledger.claim().await;
+    ledger.accept_claim(&second).await;
+    ledger.settled_as(&second, ClaimState::Void).await;
+    let failure = soon("the binding", binding).await.unwrap().unwrap_err();
+    assert!(failure.message.contains("volume data is used by a pod on host h1"), "{failure:?}");
+    assert_eq!(failure.code, 503, "later it may be had");
+    world
+        .until("second", |pod| pod["status"]["conditions"].to_string().contains("volume data is used"))
+        .await;
+
+    world.delete("first", None).await.unwrap();
+    let report = StatusReport {
+        tenant: first.tenant.clone(),
+        namespace: "default".to_owned(),
+        name: "first".to_owned(),
+        uid: first.uid.clone(),
+        host: "h1".to_owned(),
+        number: 1,
+        stopped: true,
+        ..StatusReport::default()
+    };
+    ledger.report(vec![report]).await;
+    ledger.settled_as(&first, ClaimState::Void).await;
+    let binding = bind(&world, "second", "h2");
+    ledger.bind_next().await;
+    soon("the binding", binding).await.unwrap().unwrap();
+    world.shutdown().await;
+}

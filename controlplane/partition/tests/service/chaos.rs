@@ -1,5 +1,5 @@
 //! Everything at once: answers lost, late and doubled, streams broken, epochs begun, pods deleted. No host is ever bound more
-//! than it has, and when the trouble ends every pod is bound and the ledger says what the store says.
+//! than it has, no gang in part, and when the trouble ends every pod is bound and the ledger says what the store says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,15 +8,20 @@ use meridian_api::{BindingState, Change};
 use meridian_environment::Ids;
 use meridian_proto::v1::{Answer, Claim, ClaimId, ClaimState, ListedPod, StatusReport};
 use meridian_schema::Home;
+use meridian_store::Tenant;
 
 use crate::ledger::Ledger;
-use crate::replica::Replica;
+use crate::replica::{Offered, Replica};
 use crate::world::World;
 
 const PODS: usize = 24;
 const HOSTS: [&str; 5] = ["h0", "h1", "h2", "h3", "h4"];
 const CAPACITY: usize = 6;
 const STEPS: usize = 250;
+
+/// The first so many pods are gangs of three.
+const IN_GANGS: usize = 12;
+const GANG: usize = 3;
 
 #[derive(Clone, Debug)]
 struct Held {
@@ -157,11 +162,54 @@ impl Chance {
     }
 }
 
-async fn decide(replica: &mut Replica, chance: &mut Chance) {
-    for offered in replica.glance() {
+/// The replica, which decides on gangs when it has all of one.
+struct Decider {
+    replica: Replica,
+    /// Members of gangs that it has been offered, by name.
+    waiting: BTreeMap<String, Offered>,
+}
+
+/// The gangs of which no member has been deleted.
+fn whole_gangs(live: &BTreeSet<String>) -> impl Iterator<Item = [String; GANG]> {
+    let gangs = (0..IN_GANGS).step_by(GANG).map(|first| [0, 1, 2].map(|at| format!("pod-{}", first + at)));
+    gangs.filter(|gang| gang.iter().all(|name| live.contains(name)))
+}
+
+impl Decider {
+    async fn decide(
+        &mut self,
+        chance: &mut Chance,
+        names: &BTreeMap<String, String>,
+        live: &BTreeSet<String>,
+    ) {
         let mut host = || HOSTS[usize::try_from(chance.below(HOSTS.len() as u64)).unwrap()];
-        let hosts = [host(), host()];
-        replica.decide(&offered, &hosts).await;
+        for offered in self.replica.glance() {
+            self.waiting.insert(names[&offered.pod.uid].clone(), offered);
+        }
+        for gang in whole_gangs(live) {
+            if gang.iter().all(|name| self.waiting.contains_key(name)) {
+                let members = gang.map(|name| self.waiting.remove(&name).unwrap());
+                let members: Vec<_> = members.iter().map(|offered| (offered, host(), &[][..])).collect();
+                self.replica.decide_group(&members).await;
+            }
+        }
+        let alone = |name: &String| !whole_gangs(live).any(|gang| gang.contains(name));
+        let decided: Vec<String> = self.waiting.keys().filter(|name| alone(name)).cloned().collect();
+        for name in decided {
+            let offered = self.waiting.remove(&name).unwrap();
+            let hosts = [host(), host()];
+            self.replica.decide(&offered, &hosts).await;
+        }
+    }
+}
+
+/// No gang is bound in part, as far as everybody can see.
+fn check_gangs(world: &World, live: &BTreeSet<String>) {
+    let is_bound =
+        |name: &&String| world.registry.cached_binding(&Tenant::system(), "default", name).is_some();
+    for gang in whole_gangs(live) {
+        let bound = gang.iter().filter(is_bound).count();
+        assert!(bound == 0 || bound == GANG, "of {gang:?} only {bound} are bound");
     }
 }
 
@@ -186,7 +234,7 @@ async fn recorded(world: &World) -> BTreeMap<String, (String, (u64, u64), Bindin
 async fn run(seed: u64) {
     let mut world = World::new().await;
     let mut chance = Chance(Ids::seeded(seed));
-    let mut replica = world.replica("r").await;
+    let mut decider = Decider { replica: world.replica("r").await, waiting: BTreeMap::new() };
     let ledger = Ledger::accept(&mut world.ledgers, 1).await;
     let mut keeper = Keeper { ledger, entries: None, watermark: (0, 0), answers: Vec::new() };
     keeper.ledger.ask_relist().await;
@@ -198,7 +246,11 @@ async fn run(seed: u64) {
             names.insert(world.pod(&name, "1").await.uid.clone(), name.clone());
             live.insert(name);
         }
-        decide(&mut replica, &mut chance).await;
+        // All of a gang are there before any of it is decided on.
+        if step >= IN_GANGS {
+            decider.decide(&mut chance, &names, &live).await;
+        }
+        check_gangs(&world, &live);
         keeper.hear();
         keeper.answer(&mut chance, false).await;
         match chance.below(40) {
@@ -221,7 +273,7 @@ async fn run(seed: u64) {
             7 => keeper.audit().await,
             8 => keeper.stop(&names).await,
             9 => {
-                replica = world.replica("r").await;
+                decider = Decider { replica: world.replica("r").await, waiting: BTreeMap::new() };
             }
             _ => {}
         }
@@ -233,7 +285,8 @@ async fn run(seed: u64) {
     // The trouble is over: what was lost is asked for again, and what was refused is decided again.
     let calm = async {
         loop {
-            decide(&mut replica, &mut chance).await;
+            decider.decide(&mut chance, &names, &live).await;
+            check_gangs(&world, &live);
             if keeper.entries.is_none() {
                 keeper.ledger.ask_relist().await;
             }

@@ -81,6 +81,8 @@ async fn nonsense_from_a_host_partition_binds_and_voids_nothing() {
         Some(ClaimId { partition: "other".to_owned(), ..id.clone() }),
     ];
     ledger.answer(wrong.into_iter().map(accept).collect()).await;
+    // It is to wait, and for nobody.
+    ledger.keep_waiting(&claim).await;
     // Of an epoch that is not the claim's.
     ledger.he = 7;
     ledger.answer(vec![accept(Some(id.clone()))]).await;

@@ -144,6 +144,20 @@ impl Ledger {
         self.answer(vec![Answer { claim: claim.id.clone(), accepted: true, ..Answer::default() }]).await;
     }
 
+    /// Takes a claim down, to be accepted when its victims have left.
+    pub(crate) async fn keep_waiting(&self, claim: &Claim) {
+        self.answer(vec![Answer { claim: claim.id.clone(), waiting: true, ..Answer::default() }]).await;
+    }
+
+    /// The next so many claims.
+    pub(crate) async fn claims(&mut self, many: usize) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        while claims.len() < many {
+            claims.push(self.claim().await);
+        }
+        claims
+    }
+
     pub(crate) async fn refuse(&self, claim: &Claim, reason: &str) {
         let (reason, message) = (reason.to_owned(), format!("refused for {reason}"));
         self.answer(vec![Answer { claim: claim.id.clone(), reason, message, ..Answer::default() }]).await;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use meridian_proto::Duplex;
 use meridian_proto::v1::{
-    ClassDefinition, DecidedHost, Decision, Decisions, ExplainRequest, Hello, Outcome, PartitionMessage,
-    PendingPod, ReplicaMessage, Unschedulable, UnschedulablePod, outcome, partition_message, replica_message,
+    ClassDefinition, DecidedHost, Decision, Decisions, ExplainRequest, GroupDecision, GroupDecisions, Hello,
+    MemberDecision, Outcome, PartitionMessage, PendingPod, ReplicaMessage, Unschedulable, UnschedulablePod,
+    outcome, partition_message, replica_message,
 };
 
 use crate::world::{CELL, HP, soon};
@@ -182,6 +183,31 @@ impl Replica {
             hosts: hosts.iter().map(|name| host(name)).collect(),
         });
         self.say(replica_message::Message::Decisions(Decisions { decisions: decisions.collect() })).await;
+    }
+
+    /// Decides on a group: pods, their hosts and the uids of those that make way.
+    pub(crate) async fn decide_group(&self, members: &[(&Offered, &str, &[&str])]) {
+        let member = |(offered, name, victims): &(&Offered, &str, &[&str])| MemberDecision {
+            uid: offered.pod.uid.clone(),
+            host: Some(host(name)),
+            victims: victims.iter().map(ToString::to_string).collect(),
+        };
+        let assignment = members[0].0.assignment;
+        self.say_group(assignment, members.iter().map(member).collect()).await;
+    }
+
+    pub(crate) async fn say_group(&self, assignment: u64, members: Vec<MemberDecision>) {
+        let groups = vec![GroupDecision { assignment, members }];
+        self.say(replica_message::Message::Groups(GroupDecisions { groups })).await;
+    }
+
+    /// The next so many outcomes, all of which are the same.
+    pub(crate) async fn all_of(&mut self, many: usize, result: outcome::Result) {
+        let mut said = Vec::new();
+        while said.len() < many {
+            said.extend(self.outcomes().await);
+        }
+        assert!(said.len() == many && said.iter().all(|outcome| outcome.result() == result), "{said:?}");
     }
 
     pub(crate) async fn fits_nowhere(&self, offered: &Offered, message: &str) {

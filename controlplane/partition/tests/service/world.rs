@@ -172,6 +172,30 @@ impl World {
         .await
     }
 
+    /// Creates a pod of a priority class, which is made with this priority where there is none.
+    pub(crate) async fn pod_of_priority(&self, tenant: &Tenant, name: &str, priority: i32) -> Arc<Entry> {
+        let class = json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": format!("p{priority}")}, "value": priority,
+        });
+        let (kind, options) = (meridian_schema::priority_class(), CreateOptions::default());
+        // It may be there already.
+        let caller = Caller::component("test", tenant);
+        let _ = self.registry.create(&caller, kind, "", class, &options).await;
+        // Admission looks at what is cached, which this waits for.
+        self.registry.list(&caller, kind, "", &Default::default()).await.unwrap();
+        self.pod_of_class(tenant, name, &format!("p{priority}")).await
+    }
+
+    /// Creates a pod of a priority class.
+    pub(crate) async fn pod_of_class(&self, tenant: &Tenant, name: &str, class: &str) -> Arc<Entry> {
+        let containers = json!([{"name": "main", "image": "app", "resources": {"requests": {"cpu": "1"}}}]);
+        let spec = json!({
+            "containers": containers, "priorityClassName": class, "terminationGracePeriodSeconds": 20,
+        });
+        self.pod_in(tenant, name, spec).await
+    }
+
     /// Creates a pod of a spec.
     pub(crate) async fn pod_with(&self, name: &str, spec: Value) -> Arc<Entry> {
         self.pod_in(&Tenant::system(), name, spec).await

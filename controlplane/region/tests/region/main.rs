@@ -4,5 +4,6 @@
 
 mod bindings;
 mod faults;
+mod groups;
 mod tenants;
 mod world;
