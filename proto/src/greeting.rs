@@ -144,7 +144,7 @@ macro_rules! stream_messages {
     ($($message:ident: $module:ident),*) => {$(
         impl StreamMessage for v1::$message {
             fn hello(hello: Hello) -> Self {
-                Self { message: Some(v1::$module::Message::Hello(hello)) }
+                Self { message: Some(v1::$module::Message::Hello(hello.into())) }
             }
 
             fn goodbye(goodbye: Goodbye) -> Self {
@@ -153,7 +153,7 @@ macro_rules! stream_messages {
 
             fn said(self) -> Said<Self> {
                 match self.message {
-                    Some(v1::$module::Message::Hello(hello)) => Said::Hello(hello),
+                    Some(v1::$module::Message::Hello(hello)) => Said::Hello(*hello),
                     Some(v1::$module::Message::Goodbye(goodbye)) => Said::Goodbye(goodbye),
                     message => Said::Other(Self { message }),
                 }

@@ -82,7 +82,7 @@ async fn greet(identity: &Identity, stream: &mut Stream) -> Result<String, Goodb
     };
     theirs.check(&identity.cell)?;
     let ours = identity.hello();
-    let _ = stream.sender.send(message(partition_message::Message::Hello(ours))).await;
+    let _ = stream.sender.send(message(partition_message::Message::Hello(ours.into()))).await;
     Ok(theirs.name)
 }
 

@@ -113,17 +113,21 @@ async fn a_partition_that_says_the_wrong_thing_is_told_so() {
         link_message::Message::Registered(Registered { incarnation, heartbeat_milliseconds, resumed_from: 0 })
     };
     for (message, want) in [
-        (link_message::Message::Hello(hello()), "a second Hello"),
+        (link_message::Message::Hello(Box::new(hello())), "a second Hello"),
         (
-            link_message::Message::Hello(Hello { lowest_version: 2, highest_version: 3, ..hello() }),
+            link_message::Message::Hello(Box::new(Hello {
+                lowest_version: 2,
+                highest_version: 3,
+                ..hello()
+            })),
             "versions 2 to 3",
         ),
         (
-            link_message::Message::Hello(Hello { required_features: vec!["x".into()], ..hello() }),
+            link_message::Message::Hello(Box::new(Hello { required_features: vec!["x".into()], ..hello() })),
             "not known here, want none of them or a newer build here: \"x\"",
         ),
         (
-            link_message::Message::Hello(Hello { cell: "south".into(), ..hello() }),
+            link_message::Message::Hello(Box::new(Hello { cell: "south".into(), ..hello() })),
             "\"south\", want \"north\"",
         ),
         (

@@ -110,15 +110,15 @@ impl Link {
         let duplex = soon("a link", listener.accept()).await.expect("the agent connects");
         let mut link = Self { duplex, epoch, hello: Hello::default(), acknowledged: 0 };
         let agent_message::Message::Hello(hello) = link.next().await else { panic!("want a Hello first") };
-        link.hello = hello;
-        link.say(link_message::Message::Hello(Hello {
+        link.hello = *hello;
+        link.say(link_message::Message::Hello(Box::new(Hello {
             lowest_version: 1,
             highest_version: 1,
             cell: "north".into(),
             name: "hosts-0".into(),
             epoch,
             ..Hello::default()
-        }))
+        })))
         .await;
         link
     }

@@ -91,7 +91,7 @@ impl Rig {
         let Some(Heard::Hello(heard)) = hear(&mut pods).await else { panic!("no hello") };
         assert_eq!((heard.lowest_version, heard.highest_version), (1, 1));
         assert_eq!((&*heard.cell, &*heard.name, heard.positions), ("cell", "replica-0", Vec::new()));
-        say(&pods, Said::Hello(hello("tenants", 3))).await;
+        say(&pods, Said::Hello(Box::new(hello("tenants", 3)))).await;
         pods
     }
 
@@ -99,7 +99,7 @@ impl Rig {
     async fn feed(&mut self, epoch: u64) -> (Feed, Vec<v1::Position>) {
         let mut feed = accept(&mut self.hosts, &self.clock).await;
         let Some(Request::Hello(heard)) = requested(&mut feed).await else { panic!("no hello") };
-        tell(&feed, Response::Hello(hello("hosts", epoch))).await;
+        tell(&feed, Response::Hello(Box::new(hello("hosts", epoch)))).await;
         (feed, heard.positions)
     }
 
@@ -242,7 +242,7 @@ async fn nonsense_ends_the_stream_with_the_reason_and_the_next_one_serves() {
     }
     assert!(hear(&mut pods).await.is_none());
     let mut pods = rig.pods().await;
-    say(&pods, Said::Hello(hello("tenants", 3))).await;
+    say(&pods, Said::Hello(Box::new(hello("tenants", 3)))).await;
     assert!(matches!(hear(&mut pods).await, Some(Heard::Goodbye(_))));
 
     // The feed names a host that does not exist after an account that was fine: nothing of it can be relied upon.
@@ -274,9 +274,12 @@ async fn nonsense_ends_the_stream_with_the_reason_and_the_next_one_serves() {
 async fn peers_that_cannot_be_worked_with_are_told_so_and_asked_again() {
     let mut rig = rig(16);
     for (opening, reason) in [
-        (Said::Hello(v1::Hello { required_features: vec!["gangs".to_owned()], ..hello("t", 1) }), "gangs"),
-        (Said::Hello(v1::Hello { lowest_version: 2, ..hello("t", 1) }), "versions 2 to 4"),
-        (Said::Hello(v1::Hello { cell: "other".to_owned(), ..hello("t", 1) }), "\"other\""),
+        (
+            Said::Hello(Box::new(v1::Hello { required_features: vec!["gangs".to_owned()], ..hello("t", 1) })),
+            "gangs",
+        ),
+        (Said::Hello(Box::new(v1::Hello { lowest_version: 2, ..hello("t", 1) })), "versions 2 to 4"),
+        (Said::Hello(Box::new(v1::Hello { cell: "other".to_owned(), ..hello("t", 1) })), "\"other\""),
         (class(1), "no Hello"),
     ] {
         let mut pods = accept(&mut rig.pods, &rig.clock).await;

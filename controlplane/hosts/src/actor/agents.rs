@@ -41,7 +41,9 @@ impl Actor {
             return self.live_agent_says(session, host, message);
         }
         match (phase, message.message) {
-            (AgentPhase::New, Some(agent_message::Message::Hello(hello))) => self.greet_agent(session, hello),
+            (AgentPhase::New, Some(agent_message::Message::Hello(hello))) => {
+                self.greet_agent(session, *hello)
+            }
             (
                 AgentPhase::Greeted { name, incarnation, position },
                 Some(agent_message::Message::Registration(said)),
@@ -77,7 +79,7 @@ impl Actor {
             position: position.map(|position| position.number),
         };
         self.set_phase(session, phase);
-        self.send_agent(session, link_message::Message::Hello(self.hello()));
+        self.send_agent(session, link_message::Message::Hello(self.hello().into()));
     }
 
     fn set_phase(&mut self, session: SessionId, to: AgentPhase) {

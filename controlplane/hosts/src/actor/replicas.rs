@@ -30,7 +30,7 @@ impl Actor {
         if let Err(goodbye) = hello.check(&self.cell) {
             return self.refuse(session, goodbye);
         }
-        self.send_replica(session, host_feed_response::Message::Hello(self.hello()));
+        self.send_replica(session, host_feed_response::Message::Hello(self.hello().into()));
         // What is to be told to those who follow already must not be told twice to this one.
         self.apply_changes();
         self.flush_feed();

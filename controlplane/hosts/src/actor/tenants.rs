@@ -99,7 +99,7 @@ impl Actor {
             *partition = Some(Arc::clone(&name));
             *epoch = hello.epoch;
         }
-        self.send_tenant(session, host_partition_message::Message::Hello(self.hello()));
+        self.send_tenant(session, host_partition_message::Message::Hello(self.hello().into()));
         match self.ledger.greet(&name) {
             Greeting::Unknown => self.adopt(&name),
             Greeting::Unanswered => self.tenants.entry(Arc::clone(&name)).or_default().relist = true,

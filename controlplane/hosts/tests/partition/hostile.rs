@@ -40,7 +40,7 @@ async fn agents_that_cannot_be_taken_in_are_told_why() {
     agent.inventory(&[]).await;
     assert!(agent.hear_goodbye().await.is_final);
     let mut agent = Agent::new(&region, "h3").await;
-    agent.say(agent_message::Message::Hello(hello("h3", 1))).await;
+    agent.say(agent_message::Message::Hello(Box::new(hello("h3", 1)))).await;
     assert!(agent.hear_goodbye().await.is_final);
     let mut stream = region.links.connect().await.unwrap();
     let message = Some(agent_message::Message::Heartbeat(Heartbeat { number: 1 }));

@@ -47,7 +47,7 @@ impl Tenant {
     pub(crate) async fn greet(region: &Region, name: &str, te: u64) -> Self {
         let stream = region.ledger.connect().await.expect("the partition runs");
         let mut tenant = Self { stream, name: name.into(), te, he: 0, sequence: AtomicU64::new(0) };
-        tenant.say(tenant_partition_message::Message::Hello(hello(name, te))).await;
+        tenant.say(tenant_partition_message::Message::Hello(Box::new(hello(name, te)))).await;
         match tenant.hear().await {
             host_partition_message::Message::Hello(hello) => {
                 assert_eq!(hello.name, NAME);
@@ -266,7 +266,7 @@ impl Agent {
             .into_iter()
             .collect();
         let hello = Hello { positions, ..hello(name, incarnation) };
-        agent.say(agent_message::Message::Hello(hello)).await;
+        agent.say(agent_message::Message::Hello(Box::new(hello))).await;
         match agent.hear().await {
             link_message::Message::Hello(hello) => agent.epoch = hello.epoch,
             other => panic!("{other:?}"),
@@ -395,7 +395,7 @@ impl Replica {
             .into_iter()
             .collect();
         let hello = Hello { positions, ..hello("replica", 0) };
-        let message = Some(host_feed_request::Message::Hello(hello));
+        let message = Some(host_feed_request::Message::Hello(Box::new(hello)));
         stream.sender.send(HostFeedRequest { message }).await.expect("the stream is open");
         let mut replica = Self {
             stream,

@@ -100,7 +100,7 @@ async fn what_is_held_is_asked_about_when_time_passes_and_when_the_partition_com
     // A process that has been deposed is not heard any more.
     let stream = region.ledger.connect().await.unwrap();
     let hello = crate::peers::hello("tp", 1);
-    let message = Some(meridian_proto::v1::tenant_partition_message::Message::Hello(hello));
+    let message = Some(meridian_proto::v1::tenant_partition_message::Message::Hello(Box::new(hello)));
     stream.sender.send(meridian_proto::v1::TenantPartitionMessage { message }).await.unwrap();
     let mut stream = stream;
     let answer = crate::peers::next(&mut stream).await.unwrap().message;

@@ -56,7 +56,7 @@ async fn nonsense_from_a_replica_decides_nothing() {
     assert_eq!(ledger.bind_next().await.host, "h1");
     assert!(ledger.is_quiet());
 
-    replica.say(replica_message::Message::Hello(Replica::greeting("again"))).await;
+    replica.say(replica_message::Message::Hello(Box::new(Replica::greeting("again")))).await;
     assert_eq!(replica.outcome().await.0, outcome::Result::Bound);
     assert!(replica.next().await.is_none(), "a second hello ends the stream");
     world.shutdown().await;
@@ -103,7 +103,7 @@ async fn nonsense_from_a_host_partition_binds_and_voids_nothing() {
     assert_eq!(ledger.settled().await, (id, ClaimState::Bound));
     assert_eq!(replica.outcome().await.0, outcome::Result::Bound);
     assert!(ledger.is_quiet());
-    ledger.say(host_partition_message::Message::Hello(Hello::default())).await;
+    ledger.say(host_partition_message::Message::Hello(Box::default())).await;
     assert_eq!(ledger.ended().await, None);
     world.shutdown().await;
 }
@@ -114,7 +114,7 @@ async fn a_host_partition_that_is_not_the_one_meant_is_left() {
     let mut stream = crate::world::soon("a stream", world.ledgers.accept()).await.unwrap();
     stream.receiver.recv().await.unwrap();
     let theirs = Hello { name: "hosts-9".to_owned(), epoch: 3, ..Replica::greeting("hosts-9") };
-    let hello = host_partition_message::Message::Hello(theirs);
+    let hello = host_partition_message::Message::Hello(Box::new(theirs));
     stream.sender.send(meridian_proto::v1::HostPartitionMessage { message: Some(hello) }).await.unwrap();
     let goodbye = stream.receiver.recv().await.unwrap().message.unwrap();
     let meridian_proto::v1::tenant_partition_message::Message::Goodbye(goodbye) = goodbye else {

@@ -52,7 +52,7 @@ impl Ledger {
             goodbye: None,
         };
         let ours = Hello { name: HP.to_owned(), epoch: he, ..crate::replica::Replica::greeting(HP) };
-        ledger.say(host_partition_message::Message::Hello(ours)).await;
+        ledger.say(host_partition_message::Message::Hello(Box::new(ours))).await;
         ledger
     }
 

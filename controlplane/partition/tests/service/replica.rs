@@ -49,9 +49,9 @@ impl Replica {
     }
 
     pub(crate) async fn hello(&mut self, name: &str) -> Hello {
-        self.say(replica_message::Message::Hello(Self::greeting(name))).await;
+        self.say(replica_message::Message::Hello(Box::new(Self::greeting(name)))).await;
         match self.next().await {
-            Some(partition_message::Message::Hello(hello)) => hello,
+            Some(partition_message::Message::Hello(hello)) => *hello,
             other => panic!("want a hello, got {other:?}"),
         }
     }

@@ -150,7 +150,7 @@ async fn a_stream_that_does_not_open_as_it_should_is_refused_by_name() {
     let mut replica = world.silent_replica().await;
     let mut hello = Replica::greeting("r");
     hello.required_features.push("gangs".to_owned());
-    replica.say(replica_message::Message::Hello(hello)).await;
+    replica.say(replica_message::Message::Hello(Box::new(hello))).await;
     let refused = goodbye(replica.next().await);
     assert!(refused.is_final && refused.reason.contains("\"gangs\""));
 

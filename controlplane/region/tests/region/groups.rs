@@ -30,7 +30,7 @@ impl Scripted {
             name: "scripted".to_owned(),
             ..Hello::default()
         };
-        replica.say(replica_message::Message::Hello(hello)).await;
+        replica.say(replica_message::Message::Hello(hello.into())).await;
         replica
     }
 

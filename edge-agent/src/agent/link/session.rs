@@ -90,7 +90,7 @@ impl Agent {
             receiver: duplex.receiver,
             stage: Stage::Greeting,
             until: self.options.clock.now() + PATIENCE,
-            opening: [message(agent_message::Message::Hello(hello))].into(),
+            opening: [message(agent_message::Message::Hello(hello.into()))].into(),
             acknowledge: None,
             wants_inventory: false,
             heartbeat: Heartbeat::default(),

@@ -24,7 +24,7 @@ fn what_was_never_defined_ends_the_stream_with_its_name() {
         Err(Violation::Empty)
     );
     assert_eq!(
-        rig.partition(0, v1::partition_message::Message::Hello(v1::Hello::default())),
+        rig.partition(0, v1::partition_message::Message::Hello(Box::default())),
         Err(Violation::Hello)
     );
     // Part of the feed has been lost: it must not go on from where it was.
