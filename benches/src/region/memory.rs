@@ -13,6 +13,9 @@ use crate::region::setting::{CELL, Setting, block_on};
 use crate::region::workload::{CONNECTIONS, PATH, is_running, until};
 use crate::{Clock, process};
 
+/// Pods that are created at a time.
+const PART: usize = 500;
+
 pub(crate) fn memory(parameters: &Parameters, clock: Clock) -> Result<Figure, BenchError> {
     let hosts = count("hosts", parameters.hosts, 5000)?;
     let pods = count("pods", parameters.pods, 10_000)? as usize;
@@ -46,7 +49,11 @@ async fn measure(hosts: u32, pods: usize, seed: u64, clock: Clock) -> Result<Mea
     let idle = process::resident_bytes(process::OWN);
     let running = tokio::spawn(until(setting.registry().clone(), pods, clock, is_running));
     let target = Target { address: setting.address(), tls: None, path: PATH };
-    load::post(target, CONNECTIONS, load::pods("pod", pods), clock).await?;
+    // In parts, so that what the clients are about to send takes no room to speak of.
+    for (part, start) in (0..pods).step_by(PART).enumerate() {
+        let bodies = load::pods(&format!("pod-{part}"), PART.min(pods - start));
+        load::post(target.clone(), CONNECTIONS, bodies, clock).await?;
+    }
     running.await.map_err(failed)??;
     let full = process::resident_bytes(process::OWN);
     let of_agents = process::resident_bytes(&agents.0.id().to_string());
