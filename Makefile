@@ -45,6 +45,7 @@ bench: setup ## build with all optimisations and print every figure against its 
 	bench engine/mixed; \
 	bench engine/distinct; \
 	bench engine/distinct --profile kubernetes; \
+	bench engine/gang; \
 	bench engine/latency --class known; \
 	bench engine/latency --class new; \
 	bench api/create; \

@@ -2,11 +2,13 @@
 
 mod basic;
 mod distinct;
+mod gang;
 mod latency;
 mod mixed;
 
 pub(crate) use self::basic::basic;
 pub(crate) use self::distinct::distinct;
+pub(crate) use self::gang::gang;
 pub(crate) use self::latency::latency;
 pub(crate) use self::mixed::mixed;
 

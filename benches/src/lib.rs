@@ -34,7 +34,7 @@ pub struct Bench {
 }
 
 /// All benches.
-pub const BENCHES: [Bench; 10] = [
+pub const BENCHES: [Bench; 11] = [
     Bench {
         name: "engine/basic",
         what: "equal pods on 5,000 equal hosts, every host scored",
@@ -49,6 +49,11 @@ pub const BENCHES: [Bench; 10] = [
         name: "engine/distinct",
         what: "every pod its own class on 100,000 hosts, half full",
         run: engine::distinct,
+    },
+    Bench {
+        name: "engine/gang",
+        what: "gangs of 3 and of 1,000 equal pods on 5,000 equal hosts, all or none",
+        run: engine::gang,
     },
     Bench {
         name: "engine/latency",

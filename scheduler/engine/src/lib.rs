@@ -17,6 +17,7 @@ mod constraint;
 mod demand;
 mod explain;
 mod fit;
+mod gang;
 mod host;
 mod index;
 mod kernel;
@@ -38,6 +39,10 @@ pub use self::demand::{
     ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
 };
 pub use self::explain::{Candidate, Explanation, ScorePart};
+pub use self::gang::{
+    Gang, GangError, GangExplanation, GangPlan, MAX_GANG, PlacedGang, PlacedMember, RefusedMember, Topology,
+    TopologyDomain,
+};
 pub use self::host::{DEVICE_MILLI, Devices, Host, HostError, MAX_DEVICES, Taint, TaintEffect};
 pub use self::placement::{PlaceError, Placement, ReleaseError};
 pub use self::profile::{

@@ -9,6 +9,7 @@ use crate::class::{ClassId, ClassTable};
 use crate::constraint::ConstraintTable;
 use crate::demand::{Demand, DemandError};
 use crate::explain::{self, Explanation};
+use crate::gang::Domains;
 use crate::host::{Host, HostError};
 use crate::index::{self, Index};
 use crate::placement::{PlaceError, Placement, ReleaseError};
@@ -63,13 +64,14 @@ pub struct Choice {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Scheduler {
-    cell: Cell,
+    pub(crate) cell: Cell,
     profile: Profile,
-    plugins: Plugins,
-    constraints: ConstraintTable,
-    classes: ClassTable,
+    pub(crate) plugins: Plugins,
+    pub(crate) constraints: ConstraintTable,
+    pub(crate) classes: ClassTable,
     bounds: Bounds,
     search: Search,
+    pub(crate) domains: Domains,
 }
 
 impl Scheduler {
@@ -86,6 +88,7 @@ impl Scheduler {
             classes: ClassTable::default(),
             bounds: Bounds::default(),
             search: Search::default(),
+            domains: Domains::default(),
         })
     }
 
@@ -242,7 +245,7 @@ impl Scheduler {
         Some(explain::explain(&context))
     }
 
-    fn choose_devices(&self, slot: usize, ask: &crate::ask::Ask) -> u64 {
+    pub(crate) fn choose_devices(&self, slot: usize, ask: &crate::ask::Ask) -> u64 {
         let (Some(DeviceAsk { count, milli }), Some(set)) = (ask.devices, self.cell.devices.get(slot)) else {
             return 0;
         };

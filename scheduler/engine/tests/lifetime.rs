@@ -1,7 +1,8 @@
 //! What comes and goes around decisions: classes, names of resources, hosts described wrongly.
 
 use meridian_engine::{
-    Demand, Host, HostError, PlaceError, Profile, Resources, Scheduler, Taint, TaintEffect, check,
+    Demand, Gang, GangError, Host, HostError, MAX_GANG, PlaceError, Profile, Resources, Scheduler, Taint,
+    TaintEffect, check,
 };
 
 fn host(name: &str, extended: &[(&str, i64)]) -> Host {
@@ -61,6 +62,41 @@ fn the_id_of_a_forgotten_class_names_no_other() {
     assert_eq!(scheduler.place(forgotten, id, 0).unwrap_err(), PlaceError::UnknownClass);
     scheduler.forget_class(forgotten);
     assert!(scheduler.decide(other).is_some());
+}
+
+#[test]
+fn gangs_that_make_no_sense_are_refused_and_take_nothing() {
+    let mut scheduler = Scheduler::new(Profile::meridian()).unwrap();
+    scheduler.add_host(&host("plain", &[])).unwrap();
+    let class = scheduler.class(&Demand::default()).unwrap();
+    let forgotten = scheduler.class(&asking("example.com/fpga", 0)).unwrap();
+    scheduler.forget_class(forgotten);
+    let gang = |members: &[_], minimum| Gang { members: members.to_vec(), minimum, ..Gang::default() };
+    for (gang, error) in [
+        (gang(&[], 0), GangError::MinimumOutOfRange { minimum: 0, members: 0 }),
+        (gang(&[(class, 2)], 0), GangError::MinimumOutOfRange { minimum: 0, members: 2 }),
+        (gang(&[(class, 2)], 3), GangError::MinimumOutOfRange { minimum: 3, members: 2 }),
+        (gang(&[(class, MAX_GANG), (class, 1)], 1), GangError::TooManyMembers { members: MAX_GANG + 1 }),
+        (
+            gang(&[(class, usize::MAX), (class, usize::MAX)], 1),
+            GangError::TooManyMembers { members: usize::MAX },
+        ),
+        (gang(&[(class, 1), (forgotten, 1)], 1), GangError::UnknownClass),
+        (
+            Gang { resources: Resources { memory: -1, ..Resources::default() }, ..gang(&[(class, 1)], 1) },
+            GangError::QuantityOutOfRange { resource: "memory".into(), quantity: -1 },
+        ),
+    ] {
+        assert_eq!(scheduler.schedule_gang(&gang).unwrap_err(), error);
+        assert_eq!(scheduler.plan_gang(&gang).unwrap_err(), error);
+        assert_eq!(scheduler.explain_gang(&gang).unwrap_err(), error);
+    }
+    // Much larger than the cell: refused by counting.
+    let large = gang(&[(class, MAX_GANG)], MAX_GANG);
+    assert!(scheduler.schedule_gang(&large).unwrap().is_none());
+    let explanation = scheduler.explain_gang(&large).unwrap();
+    assert_eq!((explanation.fit, explanation.fit_when_idle), (10, 10));
+    assert_eq!(check(scheduler.cell(), []), []);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use meridian_engine::{
-    Choice, ClassId, Demand, Host, HostError, HostId, Placement, Profile, Scheduler, Search, Violation, check,
+    Choice, ClassId, Demand, Host, HostError, HostId, Placement, Profile, Resources, Scheduler, Search,
+    Topology, Violation, check,
 };
 
 use crate::reference::{Candidate, PodId, Reference, Refused, Verdict};
@@ -19,6 +20,8 @@ macro_rules! mismatch {
     ($($arguments:tt)*) => { Err(Mismatch(format!($($arguments)*))) };
 }
 
+mod gang;
+
 /// A host as both know it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Both {
@@ -32,6 +35,15 @@ pub(crate) struct Running {
     pod: PodId,
     pub(crate) slot: usize,
     pub(crate) devices: u64,
+}
+
+/// A gang, its members by the numbers of their classes.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) members: Vec<(usize, usize)>,
+    pub(crate) minimum: usize,
+    pub(crate) resources: Resources,
+    pub(crate) topology: Topology,
 }
 
 /// A class by the demand and, while it is interned, the engine's id.

@@ -6,6 +6,7 @@
 
 mod device;
 mod filter;
+mod gang;
 mod kubernetes;
 mod machine;
 mod meridian;
@@ -18,6 +19,7 @@ use std::rc::Rc;
 
 use meridian_engine::{Demand, Host, Profile};
 
+pub(crate) use self::gang::Gang;
 pub(crate) use self::machine::{Machine, PodId};
 pub(crate) use self::score::Part;
 
@@ -108,10 +110,20 @@ impl Reference {
 
     /// Looks at every host.
     pub(crate) fn judge(&self, demand: &Demand) -> Verdict {
+        self.judge_among(demand, None)
+    }
+
+    /// Looks at every host, and takes only those with this label, where there is one.
+    fn judge_among(&self, demand: &Demand, label: Option<&(String, String)>) -> Verdict {
         let mut refusals = BTreeMap::new();
         let mut feasible = Vec::new();
         for (slot, machine) in self.present() {
-            let reasons = filter::refusals(&self.profile.filters, machine, demand);
+            let mut reasons = filter::refusals(&self.profile.filters, machine, demand);
+            if reasons.is_empty()
+                && label.is_some_and(|(key, value)| machine.host.labels.get(key) != Some(value))
+            {
+                reasons.push("node(s) were outside the topology domain of the pod group".to_owned());
+            }
             if reasons.is_empty() {
                 feasible.push((slot, machine));
             }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use meridian_engine::{Demand, Devices, Host, Profile, Resources, Search, Taint};
+use meridian_engine::{Demand, Devices, Host, Profile, Resources, Search, Taint, Topology};
 
-use crate::pair::{Both, Mismatch, Pair, Result, Running};
+use crate::pair::{Both, Group, Mismatch, Pair, Result, Running};
 
 /// Everything that a run needs.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Decide { class: usize },
     /// Schedules pods one after another, until one finds no host.
     Schedule { class: usize, pods: usize },
+    /// Places a gang or nothing, after a look at what would become of it. Members are numbers of classes and pods.
+    Gang { members: Vec<(usize, usize)>, minimum: usize, resources: Resources, topology: Topology },
     /// Compares the whole record.
     Explain { class: usize },
     /// Places at a host, fitting or not; without a mask, on the devices that a decision would take.
@@ -120,6 +122,15 @@ impl Run {
                     let Some(running) = self.pair.schedule(class)? else { break };
                     self.running.push(running);
                 }
+                Ok(())
+            }
+            Step::Gang { members, minimum, resources, topology } => {
+                let members =
+                    members.iter().map(|(class, pods)| (self.class(*class, demands), *pods)).collect();
+                let (resources, topology) = (resources.clone(), topology.clone());
+                let group = Group { members, minimum: *minimum, resources, topology };
+                self.pair.plan_gang(&group, self.running.iter())?;
+                self.running.extend(self.pair.schedule_gang(&group)?.into_iter().flatten());
                 Ok(())
             }
             Step::Explain { class } => {

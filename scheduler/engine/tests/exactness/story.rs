@@ -5,6 +5,7 @@
 mod capacity;
 mod constraint;
 mod device;
+mod gang;
 mod tie;
 
 use std::collections::BTreeMap;

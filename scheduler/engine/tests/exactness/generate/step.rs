@@ -1,14 +1,15 @@
 //! Random steps. Each scenario has its own mix, so that some only fill a cell and others mostly change its hosts.
 
-use meridian_engine::Host;
+use meridian_engine::{Host, Resources, Topology};
 
-use super::host::{Shapes, labels, name, taints};
+use super::host::{KEYS, Shapes, labels, name, taints};
 use super::{Random, Size};
 use crate::scenario::{Change, Step};
 
 /// How often each kind of step comes, relative to the others.
 struct Mix {
     schedule: usize,
+    gang: usize,
     release: usize,
     decide: usize,
     explain: usize,
@@ -22,6 +23,7 @@ impl Mix {
     fn draw(random: &mut Random) -> Self {
         Mix {
             schedule: random.within(20..=60),
+            gang: *random.pick(&[0, 0, 4, 20]),
             release: *random.pick(&[0, 10, 30]),
             decide: *random.pick(&[0, 10]),
             explain: *random.pick(&[2, 10]),
@@ -66,6 +68,7 @@ fn one(random: &mut Random, mix: &Mix, shapes: &Shapes, names: &mut usize, class
         (mix.update, 5),
         (mix.come_and_go, 6),
         (mix.forget, 7),
+        (mix.gang, 8),
     ];
     let mut ticket = random.below(kinds.iter().map(|(share, _)| share).sum());
     let kind = kinds.into_iter().find_map(|(share, kind)| match ticket.checked_sub(share) {
@@ -88,7 +91,31 @@ fn one(random: &mut Random, mix: &Mix, shapes: &Shapes, names: &mut usize, class
             let number = if random.percent(5) { random.below(*names + 1) } else { fresh(names) };
             Step::Add { host: Box::new(shapes.host(random, number)) }
         }
-        Some(_) => Step::Forget { class },
+        Some(7) => Step::Forget { class },
+        Some(_) => gang(random, shapes, class, *names),
+    }
+}
+
+/// A gang of the class and perhaps of those after it, mostly all or none.
+fn gang(random: &mut Random, shapes: &Shapes, class: usize, hosts: usize) -> Step {
+    // The reference tries every domain on every host: in large cells domains and members are few.
+    let (most, keys) = if hosts > 100 { (3, &KEYS[..3]) } else { (*random.pick(&[1, 3, 8, 20]), &KEYS[..]) };
+    let members: Vec<(usize, usize)> =
+        (0..*random.pick(&[1, 1, 2, 3])).map(|number| (class + number, random.within(1..=most))).collect();
+    let all = members.iter().map(|(_, pods)| pods).sum();
+    let mut resources = Resources::default();
+    if random.percent(20) {
+        resources.cpu_milli = shapes.some_cpu(random);
+        resources.memory = shapes.some_memory(random);
+    }
+    Step::Gang {
+        members,
+        minimum: if random.percent(75) { all } else { random.within(1..=all) },
+        resources,
+        topology: Topology {
+            keys: random.several(0..=2, |random| random.word(keys)),
+            required: random.percent(50),
+        },
     }
 }
 
