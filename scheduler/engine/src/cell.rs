@@ -70,6 +70,8 @@ pub struct Cell {
     hosts: usize,
     largest_cpu: Multiset,
     largest_devices: Multiset,
+    /// What all hosts offer of devices, in thousandths.
+    offered_devices: i128,
 }
 
 /// Values with how often they occur, so that the largest stays known under removal.
@@ -124,6 +126,7 @@ impl Cell {
             hosts: 0,
             largest_cpu: Multiset::new(),
             largest_devices: Multiset::new(),
+            offered_devices: 0,
         }
     }
 
@@ -312,6 +315,11 @@ impl Cell {
         largest(&self.largest_devices)
     }
 
+    /// What all hosts offer of devices, in thousandths.
+    pub(crate) fn offered_devices(&self) -> i128 {
+        self.offered_devices
+    }
+
     pub(crate) fn blocks(&self) -> usize {
         self.alive.len()
     }
@@ -355,6 +363,7 @@ impl Cell {
     fn count(&mut self, slot: usize, host: &Host) {
         insert(&mut self.largest_cpu, host.allocatable.cpu_milli);
         insert(&mut self.largest_devices, device_milli(host));
+        self.offered_devices += i128::from(device_milli(host));
         self.kinds.add(slot, host.allocatable.cpu_milli, host.allocatable.memory);
     }
 
@@ -362,6 +371,7 @@ impl Cell {
     fn discount(&mut self, slot: usize) {
         remove(&mut self.largest_cpu, self.columns.allocatable(ResourceId::CPU, slot));
         remove(&mut self.largest_devices, self.devices.capacity_milli(slot));
+        self.offered_devices -= i128::from(self.devices.capacity_milli(slot));
         self.kinds.remove(slot);
     }
 

@@ -49,6 +49,9 @@ pub use self::profile::{
     Arithmetic, FilterPlugin, FitStrategy, Profile, ProfileError, ResourceWeight, ScorePlugin, ShapePoint,
     TypicalPod, WeightedScore,
 };
-pub use self::queue::{Queue, Waiting};
+pub use self::queue::{
+    Backoff, CRITICAL_PRIORITY, MAX_GROUP, Membership, Next, Pending, Queue, QueueError, TenantId,
+    TenantSettings, TenantStatus, Waiting, WaitingGroup,
+};
 pub use self::resource::{MAX_QUANTITY, MAX_RESOURCES, ResourceId, Resources};
 pub use self::scheduler::{Choice, Scheduler, Search};

@@ -96,6 +96,11 @@ impl ResourceTable {
         (0..self.names.len() as u16).map(ResourceId)
     }
 
+    /// The id with this index, if there is one.
+    pub(crate) fn at(&self, index: usize) -> Option<ResourceId> {
+        u16::try_from(index).ok().filter(|_| index < self.names.len()).map(ResourceId)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<ResourceId> {
         self.ids.get(name).copied()
     }

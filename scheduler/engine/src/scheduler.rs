@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ask::DeviceAsk;
+use crate::ask::{Ask, DeviceAsk};
 use crate::bound::{self, Bounds};
 use crate::cell::{Cell, HostId};
 use crate::class::{ClassId, ClassTable};
@@ -135,6 +135,11 @@ impl Scheduler {
     /// The demand of a class.
     pub fn demand(&self, class: ClassId) -> Option<&Demand> {
         self.classes.get(class).map(|class| &*class.demand)
+    }
+
+    /// What a class takes from its host.
+    pub(crate) fn ask(&mut self, class: ClassId) -> Option<Arc<Ask>> {
+        self.classes.refresh(class, &self.cell).map(|class| Arc::clone(&class.ask))
     }
 
     /// The best host for a pod of a class, over all hosts; of equal scores the first. `None` where no host can take it

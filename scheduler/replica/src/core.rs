@@ -10,7 +10,6 @@ mod explain;
 mod feed;
 mod mirror;
 mod pods;
-mod priority;
 mod stream;
 mod uid;
 
@@ -171,7 +170,7 @@ impl Core {
             ("waiting_pods", self.pods.waiting()),
             ("pods", self.pods.len()),
             ("classes", self.classes.len()),
-            ("parked_classes", self.classes.parked()),
+            ("parked_classes", self.queue.parked_len()),
         ]
     }
 
@@ -229,7 +228,8 @@ impl Core {
             State::Decided(placement) | State::Bound(placement) | State::Orphaned(placement) => {
                 self.mirror.release(placement, &mut self.scheduler);
             }
-            State::Waiting | State::Confirmed => {}
+            State::Waiting => drop(self.queue.remove(key.number())),
+            State::Confirmed => {}
         }
         self.classes.give_up(pod.class, &mut self.scheduler);
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use meridian_engine::{ClassId, Placement, Queue, Scheduler, TypicalPod, Waiting, check};
+use meridian_engine::{ClassId, Next, Pending, Placement, Queue, Scheduler, TypicalPod, Waiting, check};
 use meridian_report::{Histogram, SimulationReport, Summary, Timings, Unplaced};
 use meridian_trace::{TraceError, TraceHost, TracePod};
 use rustc_hash::FxHashMap;
@@ -221,7 +221,10 @@ impl<'a> Simulation<'a> {
                 self.pods.len() as u64 - 1
             }
         };
-        self.queue.push(id, class, row.priority);
+        // Priorities of a trace count over all tenants: they are one to the queue.
+        let pending = Pending { priority: row.priority, ..Pending::new(id, class) };
+        let queued = self.queue.push(pending);
+        debug_assert!(queued.is_ok(), "{queued:?}");
         self.place_waiting();
         Ok(())
     }
@@ -243,7 +246,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn place_waiting(&mut self) {
-        while let Some(waiting) = self.queue.pop() {
+        while let Some(Next::Pod(waiting)) = self.queue.pop(&mut self.scheduler) {
             self.note_retry(&waiting);
             let before = self.tick();
             let placement = self.scheduler.schedule(waiting.class);
@@ -253,7 +256,7 @@ impl<'a> Simulation<'a> {
             self.decisions += 1;
             match placement {
                 Some(placement) => self.start(waiting.pod, placement),
-                None if self.is_possible(waiting.class) => self.queue.park(waiting),
+                None if self.is_possible(waiting.class) => self.queue.park(waiting, &mut self.scheduler),
                 None => {
                     // No waiting helps: the pod is refused, and those of its class that come are too.
                     if let Some(pod) = self.pods[waiting.pod as usize].take() {

@@ -25,6 +25,8 @@ struct Column {
     free: Vec<i64>,
     /// Per block: the least and the most free of any slot.
     extremes: Vec<(i64, i64)>,
+    /// What all hosts offer together.
+    offered: i128,
 }
 
 /// CPU or memory over all slots as scoring counts it: requests with the defaults for containers that ask for nothing.
@@ -79,6 +81,7 @@ impl Columns {
                 allocatable: vec![0; self.slots],
                 free: vec![CLOSED; self.slots],
                 extremes: vec![(CLOSED, CLOSED); self.slots / BLOCK],
+                offered: 0,
             };
             for (slot, free) in column.free.iter_mut().enumerate() {
                 if alive[slot / BLOCK] >> (slot % BLOCK) & 1 == 1 {
@@ -106,6 +109,7 @@ impl Columns {
     pub(crate) fn close(&mut self, slot: usize) {
         self.all_padded -= u64::from(std::mem::take(&mut self.padded[slot]));
         for column in &mut self.columns {
+            column.offered -= i128::from(column.allocatable[slot]);
             column.allocatable[slot] = 0;
             column.free[slot] = CLOSED;
             column.summarise(slot / BLOCK);
@@ -121,6 +125,7 @@ impl Columns {
     pub(crate) fn offer(&mut self, slot: usize, offered: &[i64]) {
         for (column, quantity) in self.columns.iter_mut().zip(offered) {
             let taken = column.allocatable[slot] - column.free[slot];
+            column.offered += i128::from(*quantity) - i128::from(column.allocatable[slot]);
             column.allocatable[slot] = *quantity;
             column.free[slot] = quantity - taken;
             column.summarise(slot / BLOCK);
@@ -171,6 +176,11 @@ impl Columns {
 
     pub(crate) fn allocatable(&self, resource: ResourceId, slot: usize) -> i64 {
         self.columns[resource.index()].allocatable[slot]
+    }
+
+    /// What all hosts offer of the resource with this index.
+    pub(crate) fn offered(&self, resource: usize) -> i128 {
+        self.columns.get(resource).map_or(0, |column| column.offered)
     }
 
     pub(crate) fn requested(&self, resource: ResourceId, slot: usize) -> i64 {

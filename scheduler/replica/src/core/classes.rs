@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_engine::{ClassId, Demand, DemandError, Scheduler};
+use meridian_engine::{ClassId, Demand, DemandError, Queue, Scheduler};
 use rustc_hash::FxHashMap;
 
 use super::pods::{PodKey, Pods};
@@ -20,8 +20,6 @@ const AGAIN_PER_POD: Duration = Duration::from_millis(1);
 pub(crate) struct Class {
     /// Definitions, pods and ledger entries that refer to it.
     users: u64,
-    /// Fits nowhere as things are.
-    pub(crate) is_parked: bool,
     /// Why, as last told.
     pub(crate) message: Option<Arc<str>>,
     /// Grows with each message; 0 before the first.
@@ -39,7 +37,6 @@ pub(crate) struct Class {
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
     known: FxHashMap<ClassId, Class>,
-    parked: Vec<ClassId>,
     due: BTreeSet<(Duration, ClassId)>,
 }
 
@@ -70,9 +67,6 @@ impl Classes {
         if let Some(due) = entry.due {
             self.due.remove(&(due, class));
         }
-        if entry.is_parked {
-            self.parked.retain(|parked| *parked != class);
-        }
         self.known.remove(&class);
         scheduler.forget_class(class);
     }
@@ -86,18 +80,9 @@ impl Classes {
         self.known.get_mut(&class)
     }
 
-    /// How many fit nowhere.
-    pub(crate) fn parked(&self) -> usize {
-        self.parked.len()
-    }
-
     /// Notes that a class fits nowhere, and that this wants explaining.
     pub(crate) fn park(&mut self, class: ClassId, now: Duration) {
         let Some(entry) = self.known.get_mut(&class) else { return };
-        if !entry.is_parked {
-            entry.is_parked = true;
-            self.parked.push(class);
-        }
         if entry.due.is_none() {
             let pods = u32::try_from(entry.arrivals.len()).unwrap_or(u32::MAX);
             let pause = AGAIN.max(AGAIN_PER_POD.saturating_mul(pods));
@@ -107,35 +92,18 @@ impl Classes {
         }
     }
 
-    /// Takes over which classes are still parked.
-    pub(crate) fn unpark(&mut self, still: impl Iterator<Item = ClassId>) {
-        // The queue may know parked classes yet whose pods are all gone.
-        let still: BTreeSet<ClassId> =
-            still.filter(|class| self.known.get(class).is_some_and(|entry| entry.is_parked)).collect();
-        if still.len() == self.parked.len() {
-            return;
-        }
-        self.parked.retain(|class| {
-            let is_parked = still.contains(class);
-            if let Some(entry) = self.known.get_mut(class) {
-                entry.is_parked = is_parked;
-            }
-            is_parked
-        });
-    }
-
     /// When the next class is to be explained.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.due.first().map(|(at, _)| *at)
     }
 
     /// A class that is to be explained now.
-    pub(crate) fn take_due(&mut self, now: Duration) -> Option<ClassId> {
+    pub(crate) fn take_due(&mut self, now: Duration, queue: &Queue) -> Option<ClassId> {
         while self.due.first().is_some_and(|(at, _)| *at <= now) {
             let (_, class) = self.due.pop_first()?;
             let Some(entry) = self.known.get_mut(&class) else { continue };
             entry.due = None;
-            if entry.is_parked {
+            if queue.is_parked(class) {
                 entry.explained = Some(now);
                 return Some(class);
             }
@@ -145,7 +113,7 @@ impl Classes {
 }
 
 impl Class {
-    /// Takes in a pod that waits now. Returns whether it should be told why.
+    /// Takes in a pod that waits now. Returns whether there is something to tell it where its class fits nowhere.
     pub(crate) fn arrive(&mut self, key: PodKey, pods: &Pods) -> bool {
         // Dropped when half of them wait no more, so that each is looked at a fixed number of times.
         if self.arrivals.len() == self.arrivals.capacity() {
@@ -162,7 +130,7 @@ impl Class {
             self.arrivals.reserve(self.arrivals.len().max(32));
         }
         self.arrivals.push(key);
-        self.is_parked && self.message.is_some()
+        self.message.is_some()
     }
 
     /// Takes a new message. Returns whether it differs from the last one: then all pods are to be told.

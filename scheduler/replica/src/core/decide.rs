@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meridian_engine::{ClassId, HostId, Placement};
+use meridian_engine::{ClassId, HostId, Next, Placement};
 use meridian_proto::v1;
 
 use super::Core;
@@ -29,7 +29,7 @@ impl Core {
         for _ in 0..pieces {
             if let Some((stream, request)) = self.questions.pop_front() {
                 self.answer(stream, request);
-            } else if let Some(class) = self.classes.take_due(now) {
+            } else if let Some(class) = self.classes.take_due(now, &self.queue) {
                 self.explain_parked(class);
             } else {
                 break;
@@ -41,13 +41,9 @@ impl Core {
     /// Brings classes back that a changed host could take.
     fn unpark(&mut self) {
         let mut helped = std::mem::take(&mut self.mirror.helped);
-        if self.classes.parked() > 0 {
-            helped.dedup();
-            for host in &helped {
-                self.queue.host_changed(*host, &mut self.scheduler);
-            }
-            let classes = &mut self.classes;
-            classes.unpark(self.queue.parked());
+        helped.dedup();
+        for host in &helped {
+            self.queue.host_changed(*host, &mut self.scheduler);
         }
         helped.clear();
         self.mirror.helped = helped;
@@ -56,22 +52,23 @@ impl Core {
     fn decide(&mut self, most: usize, now: Duration) -> usize {
         let mut decided = 0;
         while decided < most {
-            let Some(waiting) = self.queue.pop() else { break };
+            // Nothing here makes groups.
+            let Some(Next::Pod(waiting)) = self.queue.pop(&mut self.scheduler) else { break };
             let key = PodKey::from_number(waiting.pod);
-            if !self.pods.is_waiting(key) {
-                continue;
-            }
             decided += 1;
             match self.place(waiting.class) {
                 Some((placement, score)) => self.decided(key, placement, score, now),
                 None => {
-                    self.queue.park(waiting);
+                    self.queue.park(waiting, &mut self.scheduler);
                     self.classes.park(waiting.class, now);
                     if self.classes.get_mut(waiting.class).is_some_and(|class| class.message.is_some()) {
                         self.tell(waiting.class);
                     }
                 }
             }
+        }
+        for class in self.queue.take_parked_again() {
+            self.classes.park(class, now);
         }
         decided
     }

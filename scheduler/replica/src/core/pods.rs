@@ -47,8 +47,9 @@ pub(crate) struct Pod {
     /// The tenant partition's number.
     pub(crate) stream: usize,
     pub(crate) class: ClassId,
-    /// The queue's priority.
-    pub(crate) rank: i32,
+    pub(crate) priority: i32,
+    /// Goes before others of its priority.
+    pub(crate) first: bool,
     pub(crate) assignment: u64,
     pub(crate) arrived: Duration,
     /// The number of the class' message that was last sent for it; 0: none.

@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_engine::ClassId;
+use meridian_engine::{ClassId, Pending};
 use meridian_proto::v1;
 use meridian_wire::demand_from_message;
 use rustc_hash::FxHashMap;
 
 use super::pods::{Pod, PodKey, State};
-use super::priority::rank;
 use super::uid::Uid;
 use super::{Core, Violation};
 
@@ -214,10 +213,10 @@ impl Core {
             None => return Err(Violation::UnknownClass { uid, number }),
         };
         let uid = Uid::new(&uid);
-        let rank = rank(priority, first);
         if let Some(key) = self.pods.find(&uid) {
             if let Some(known) = self.pods.waiting_mut(key)
-                && (known.stream, known.class, known.rank) == (stream, class, rank)
+                && (known.stream, known.class, known.priority, known.first)
+                    == (stream, class, priority, first)
             {
                 // Said again under a new assignment: it keeps its place.
                 known.assignment = assignment;
@@ -235,7 +234,8 @@ impl Core {
             uid,
             stream,
             class,
-            rank,
+            priority,
+            first,
             assignment,
             arrived: now,
             told: 0,
@@ -243,31 +243,22 @@ impl Core {
             state: State::Waiting,
         };
         if let Some(key) = self.pods.insert(pod) {
-            self.queue.push(key.number(), class, rank);
+            let pending = Pending { priority, first, ..Pending::new(key.number(), class) };
+            if let Err(error) = self.queue.push(pending) {
+                // Keys are never used again.
+                tracing::error!(%error, "a pod cannot be queued");
+            }
             self.wait(key, class);
         }
-        self.tidy_queue();
         Ok(())
     }
 
     /// Notes that a pod waits, and tells it why where its class fits nowhere.
     fn wait(&mut self, key: PodKey, class: ClassId) {
-        if self.classes.get_mut(class).is_some_and(|class| class.arrive(key, &self.pods)) {
+        let has_message = self.classes.get_mut(class).is_some_and(|class| class.arrive(key, &self.pods));
+        if has_message && self.queue.is_parked(class) {
             self.tell(class);
         }
-    }
-
-    /// Drops pods from the queue that wait no more, when they have become the most.
-    fn tidy_queue(&mut self) {
-        if self.queue.len() <= 2 * self.pods.waiting() + 1024 {
-            return;
-        }
-        for waiting in self.queue.drain() {
-            if self.pods.is_waiting(PodKey::from_number(waiting.pod)) {
-                self.queue.push(waiting.pod, waiting.class, waiting.priority);
-            }
-        }
-        self.classes.unpark(self.queue.parked());
     }
 
     fn withdraw(&mut self, stream: usize, uid: &str) {
