@@ -20,7 +20,7 @@ use crate::cell::{Shape, class, filled_cell, scheduler_with};
 use crate::parameters::{BenchError, Parameters};
 
 /// Shapes of the hosts of a mixed cell: general, compute-heavy and memory-heavy machines.
-const HOSTS: [Shape; 3] = [Shape::new(64, 256), Shape::new(96, 192), Shape::new(32, 256)];
+pub(crate) const HOSTS: [Shape; 3] = [Shape::new(64, 256), Shape::new(96, 192), Shape::new(32, 256)];
 
 /// Classes of the pods that half fill a cell whose own classes do not matter.
 const FILLING: usize = 64;
@@ -47,12 +47,12 @@ fn half_full(parameters: &Parameters, hosts: u32, random: &mut ChaCha8Rng) -> Re
 }
 
 /// Decisions a second.
-fn rate(decisions: u64, nanoseconds: u64) -> f64 {
+pub(crate) fn rate(decisions: u64, nanoseconds: u64) -> f64 {
     if nanoseconds == 0 { 0.0 } else { decisions as f64 * 1e9 / nanoseconds as f64 }
 }
 
 /// A pod's shape drawn at random: 0.1 to 8 cores in tenths, 128 MiB to 32 GiB in steps of 128 MiB, small ones more often.
-fn draw_shape(random: &mut (impl rand::Rng + ?Sized)) -> Shape {
+pub(crate) fn draw_shape(random: &mut (impl rand::Rng + ?Sized)) -> Shape {
     let small = |random: &mut _, most: f64| {
         let uniform: f64 = RngExt::random::<f64>(random);
         1.0 + (most - 1.0) * uniform * uniform * uniform

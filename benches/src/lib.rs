@@ -14,6 +14,7 @@ mod load;
 mod parameters;
 mod process;
 mod region;
+mod replicas;
 mod sim;
 
 pub use self::cell::{Shape, scheduler_with};
@@ -79,6 +80,11 @@ pub const BENCHES: [Bench; 11] = [
         name: "region/memory",
         what: "resident memory with 5,000 simulated hosts and 10,000 running pods",
         run: region::memory,
+    },
+    Bench {
+        name: "replicas",
+        what: "1, 2 and 4 replicas over one ledger at 50, 80 and 95 % load: decisions, claims refused, quality lost",
+        run: replicas::replicas,
     },
     Bench {
         name: "sim/openb",

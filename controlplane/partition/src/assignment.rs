@@ -24,6 +24,12 @@ impl Assignment {
         self.members.len()
     }
 
+    /// Which of the live replicas one is, counted from 0: the same in every partition that has the same ones.
+    pub(crate) fn position(&self, session: SessionId) -> Option<usize> {
+        let own = self.members.iter().find(|(member, _)| *member == session)?;
+        Some(self.members.iter().filter(|other| (other.1, other.0) < (own.1, own.0)).count())
+    }
+
     /// A replica has joined under a name.
     pub(crate) fn join(&mut self, session: SessionId, name: &str) {
         self.members.push((session, fnv(name.as_bytes())));
@@ -92,6 +98,21 @@ mod tests {
         assert!(assignment.leave(7) && !assignment.leave(7));
         assert_eq!(leaders(&assignment), before);
         assert_eq!(assignment.epoch(), epoch + 2);
+    }
+
+    #[test]
+    fn positions_are_dense_and_depend_on_names_alone() {
+        let (mut one, mut other) = (Assignment::default(), Assignment::default());
+        for (session, name) in ["x", "y", "z"].into_iter().enumerate() {
+            one.join(session as SessionId, name);
+            other.join(9 - session as SessionId, name);
+        }
+        let positions = |of: &Assignment, sessions: [SessionId; 3]| sessions.map(|id| of.position(id));
+        let mut found = positions(&one, [0, 1, 2]);
+        assert_eq!(found, positions(&other, [9, 8, 7]));
+        found.sort_unstable();
+        assert_eq!(found, [Some(0), Some(1), Some(2)]);
+        assert_eq!(one.position(5), None);
     }
 
     #[test]

@@ -17,11 +17,13 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::candidates::Nearest;
 use crate::cell::{BLOCK, block_of};
+use crate::class::ClassId;
 use crate::index::Best;
 use crate::kernel;
 use crate::linear::Linear;
-use crate::plugins::{Context, NONE, lane_of, score_of};
+use crate::plugins::{Context, Key, NONE, lane_of, score_of};
 use crate::score;
 
 /// The distance of the grid's points: a share of a host.
@@ -51,6 +53,10 @@ pub(crate) struct Bounds {
     bounds: Vec<f32>,
     /// Blocks yet to be evaluated.
     open: Vec<u32>,
+    /// The blocks that the last search evaluated, with their best hosts.
+    evaluated: Vec<(usize, Key)>,
+    /// What the last search was for: a class, and the cell's version.
+    searched: Option<(ClassId, u64)>,
 }
 
 /// Least costs at one tilt on hosts of one kind.
@@ -101,11 +107,12 @@ impl Bounds {
         // The score, in points, that a block must be able to reach to be of interest.
         let mut wanted = f32::NEG_INFINITY;
         let mut best = (0, NONE);
-        let mut evaluated = 0;
+        self.evaluated.clear();
+        let evaluated = &mut self.evaluated;
         let view = context.view(score::Extremes::default());
         let mut evaluate = |block: usize, best: &mut (usize, i64), wanted: &mut f32| {
-            evaluated += 1;
             let key = context.best(&view, block, context.feasible(block));
+            evaluated.push((block, key));
             let better = score_of(key) > score_of(best.1)
                 || (key != NONE && score_of(key) == score_of(best.1) && block < best.0);
             if better {
@@ -118,7 +125,7 @@ impl Bounds {
         for _ in 0..MISSES {
             let (block, bound) = kernel::largest(&self.bounds);
             if bound == f32::NEG_INFINITY {
-                return (None, evaluated);
+                return (None, self.evaluated.len());
             }
             self.bounds[block] = f32::NEG_INFINITY;
             evaluate(block, &mut best, &mut wanted);
@@ -144,9 +151,23 @@ impl Bounds {
         }
         let (block, key) = best;
         if key == NONE {
-            return (None, evaluated);
+            return (None, self.evaluated.len());
         }
-        (Some(Best { slot: block * BLOCK + lane_of(key), score: score_of(key) }), evaluated)
+        (Some(Best { slot: block * BLOCK + lane_of(key), score: score_of(key) }), self.evaluated.len())
+    }
+
+    /// Notes what the last search was for.
+    pub(crate) fn searched_for(&mut self, class: ClassId, version: u64) {
+        self.searched = Some((class, version));
+    }
+
+    /// The best hosts of the blocks that were evaluated, as far as they are near enough; none where the last search was
+    /// for something else.
+    pub(crate) fn near(&self, class: ClassId, version: u64, mut near: Nearest) -> Nearest {
+        if self.searched == Some((class, version)) {
+            self.evaluated.iter().for_each(|(block, key)| near.offer(*block, *key));
+        }
+        near
     }
 
     /// Fills in the bound of every block.

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use crate::candidates::Nearest;
 use crate::plugins::{Context, Key, NONE, lane_of, score_of};
 use crate::score::Extremes;
 
@@ -106,6 +107,24 @@ impl Index {
     pub(crate) fn behind(&self, context: &Context<'_>) -> usize {
         let changes = context.cell.journal.version() - self.version;
         usize::try_from(changes).unwrap_or(usize::MAX).min(context.cell.blocks())
+    }
+
+    /// Whether the index says what is at a version of the cell.
+    pub(crate) fn is_at(&self, version: u64) -> bool {
+        self.version == version
+    }
+
+    /// The best hosts of blocks, as far as they are near enough.
+    pub(crate) fn near(&self, mut near: Nearest) -> Nearest {
+        for (group, keys) in self.keys.chunks(GROUP).enumerate() {
+            if self.groups[group] < near.floor() {
+                continue;
+            }
+            for (block, key) in keys.iter().enumerate() {
+                near.offer(group * GROUP + block, *key);
+            }
+        }
+        near
     }
 
     /// Catches up with the cell and names the best host.

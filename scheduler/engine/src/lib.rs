@@ -10,6 +10,7 @@
 
 mod ask;
 mod bound;
+mod candidates;
 mod cell;
 mod checker;
 mod class;

@@ -69,7 +69,7 @@ pub struct Scheduler {
     pub(crate) plugins: Plugins,
     pub(crate) constraints: ConstraintTable,
     pub(crate) classes: ClassTable,
-    bounds: Bounds,
+    pub(crate) bounds: Bounds,
     search: Search,
     pub(crate) domains: Domains,
 }
@@ -159,6 +159,7 @@ impl Scheduler {
         let before = entry.index.as_ref().map_or(0, |index| index.bytes());
         let best = if let Some(linear) = by_bounds {
             let (best, evaluated) = self.bounds.search(&context, linear);
+            self.bounds.searched_for(class, version);
             entry.searched += (evaluated as f32 - entry.searched) * SEARCH_MEMORY;
             best
         } else if let Some(index) = &mut entry.index {

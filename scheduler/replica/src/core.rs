@@ -10,6 +10,7 @@ mod explain;
 mod feed;
 mod mirror;
 mod pods;
+mod share;
 mod stream;
 mod uid;
 
@@ -36,7 +37,8 @@ const FIRST_SYNC: Duration = Duration::from_secs(10);
 
 /// What a peer must not say. Its stream is ended.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Violation {
+#[non_exhaustive]
+pub enum Violation {
     /// A message without the part that it is for.
     #[error("a message says nothing: its kind is not known here, or a part that it needs is missing")]
     Empty,
@@ -93,7 +95,7 @@ pub(crate) struct Counts {
 }
 
 /// The replica's whole state.
-pub(crate) struct Core {
+pub struct Core {
     scheduler: Scheduler,
     queue: Queue,
     classes: Classes,
@@ -115,8 +117,13 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// A replica that knows nothing yet, of so many host partitions and tenant partitions.
-    pub(crate) fn new(
+    /// A replica that knows nothing yet, of so many host partitions and tenant partitions. Pods may ask for the profile by
+    /// any of `names`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProfileError`] where the profile contradicts itself.
+    pub fn new(
         profile: Profile,
         names: Vec<String>,
         feeds: usize,

@@ -46,4 +46,5 @@ mod replica;
 mod service;
 mod session;
 
+pub use self::core::{Core, Violation};
 pub use self::replica::{Replica, ReplicaError, ReplicaOptions};

@@ -136,7 +136,7 @@ fn class(number: u32) -> Said {
 
 fn pending(uids: impl IntoIterator<Item = String>, class: u32) -> Said {
     let pods = uids.into_iter().map(|uid| v1::PendingPod { uid, class, ..Default::default() }).collect();
-    Said::Pods(v1::PendingPods { assignment: 2, pods })
+    Said::Pods(v1::PendingPods { assignment: 2, pods, ..Default::default() })
 }
 
 async fn decisions(pods: &mut Pods, count: usize) -> Vec<v1::Decision> {

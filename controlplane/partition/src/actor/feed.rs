@@ -334,7 +334,13 @@ impl Session {
             }
         }
         if !offered.is_empty() {
-            let pods = PendingPods { assignment: assignment.epoch(), pods: offered };
+            let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+            let pods = PendingPods {
+                assignment: assignment.epoch(),
+                pods: offered,
+                replicas: number(assignment.len()),
+                replica: number(assignment.position(id).unwrap_or(0)),
+            };
             self.ready.push_back(message(partition_message::Message::Pods(pods)));
         }
         if !withdrawn.is_empty() {

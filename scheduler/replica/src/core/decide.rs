@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use meridian_engine::{ClassId, HostId, Next, Placement};
+use meridian_engine::{Choice, ClassId, Next, Placement};
 use meridian_proto::v1;
 
 use super::Core;
 use super::pods::{PodKey, State};
+use super::share::{CANDIDATES, Share};
 
 /// Hosts looked at for explanations between two looks at what comes in, while there is nothing to decide.
 const HOSTS_EXPLAINED: usize = 50_000;
@@ -14,9 +15,15 @@ const HOSTS_EXPLAINED: usize = 50_000;
 /// The most waits kept for the metrics.
 const MAX_WAITS: usize = 4096;
 
+/// A pod's place, and the hosts that its decision names: that of the place first.
+struct Placed {
+    placement: Placement,
+    candidates: Vec<Choice>,
+}
+
 impl Core {
     /// Decides up to `most` pods, and does a piece of what can wait. Returns whether there is more to do now.
-    pub(crate) fn pump(&mut self, most: usize, now: Duration) -> bool {
+    pub fn pump(&mut self, most: usize, now: Duration) -> bool {
         self.mirror.reconcile(&mut self.scheduler);
         self.unpark();
         if !self.may_decide(now) {
@@ -56,8 +63,8 @@ impl Core {
             let Some(Next::Pod(waiting)) = self.queue.pop(&mut self.scheduler) else { break };
             let key = PodKey::from_number(waiting.pod);
             decided += 1;
-            match self.place(waiting.class) {
-                Some((placement, score)) => self.decided(key, placement, score, now),
+            match self.place(key, waiting.class, now) {
+                Some(placed) => self.decided(key, placed, now),
                 None => {
                     self.queue.park(waiting, &mut self.scheduler);
                     self.classes.park(waiting.class, now);
@@ -73,22 +80,38 @@ impl Core {
         decided
     }
 
-    fn place(&mut self, class: ClassId) -> Option<(Placement, i64)> {
-        let choice = self.scheduler.decide(class)?;
+    fn place(&mut self, key: PodKey, class: ClassId, now: Duration) -> Option<Placed> {
+        let (share, waited) = self.pods.get(key).map_or((Share::default(), Duration::ZERO), |pod| {
+            let share = self.streams.get(pod.stream).map_or(Share::default(), |stream| stream.share);
+            (share, now.saturating_sub(pod.arrived))
+        });
+        let candidates = if share.is_alone() {
+            self.scheduler.decide(class).into_iter().collect()
+        } else {
+            let tolerance = share.tolerance(self.scheduler.full_score(), waited);
+            let mut candidates = self.scheduler.candidates(class, tolerance, CANDIDATES);
+            let picked = share.pick(candidates.len());
+            candidates.rotate_left(picked);
+            candidates
+        };
+        let choice = *candidates.first()?;
         match self.scheduler.place(class, choice.host, choice.devices) {
-            Ok(placement) => Some((placement, choice.score)),
+            Ok(placement) => Some(Placed { placement, candidates }),
             // What the choice rests on has gone wrong: this derives it anew.
-            Err(_) => self.scheduler.schedule(class).map(|placement| (placement, 0)),
+            Err(_) => {
+                let placement = self.scheduler.schedule(class)?;
+                let choice = Choice { host: placement.host(), devices: placement.devices(), score: 0 };
+                Some(Placed { placement, candidates: vec![choice] })
+            }
         }
     }
 
-    fn decided(&mut self, key: PodKey, placement: Placement, score: i64, now: Duration) {
-        let (host, devices) = (placement.host(), placement.devices());
+    fn decided(&mut self, key: PodKey, placed: Placed, now: Duration) {
+        let Placed { placement, candidates } = placed;
         self.pods.change(key, State::Decided(placement));
         let Some(pod) = self.pods.get(key) else { return };
-        let Some(decided) = self.decided_host(host, devices, score) else { return };
-        let decision =
-            v1::Decision { uid: pod.uid.to_string(), assignment: pod.assignment, hosts: vec![decided] };
+        let hosts: Vec<_> = candidates.iter().filter_map(|choice| self.decided_host(choice)).collect();
+        let decision = v1::Decision { uid: pod.uid.to_string(), assignment: pod.assignment, hosts };
         self.counts.decisions += 1;
         if self.waits.len() < MAX_WAITS {
             self.waits.push(now.saturating_sub(pod.arrived));
@@ -98,7 +121,8 @@ impl Core {
         }
     }
 
-    fn decided_host(&self, host: HostId, devices: u64, score: i64) -> Option<v1::DecidedHost> {
+    fn decided_host(&self, choice: &Choice) -> Option<v1::DecidedHost> {
+        let Choice { host, devices, score } = *choice;
         let record = self.mirror.record(host)?;
         let feed = self.mirror.feeds.get(record.feed)?;
         Some(v1::DecidedHost {

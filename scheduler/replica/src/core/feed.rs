@@ -54,7 +54,11 @@ fn strip(demand: Demand) -> Demand {
 
 impl Core {
     /// A host partition's stream begins. `is_resumed`: it goes on where the last one ended, unless it says otherwise.
-    pub(crate) fn open_feed(&mut self, feed: usize, name: &str, is_resumed: bool) -> Result<(), Violation> {
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`] where it cannot go on.
+    pub fn open_feed(&mut self, feed: usize, name: &str, is_resumed: bool) -> Result<(), Violation> {
         self.reset_feed(feed);
         let Some(state) = self.feeds.get_mut(feed) else { return Ok(()) };
         if is_resumed && state.is_broken {
@@ -100,7 +104,11 @@ impl Core {
     }
 
     /// Takes changes in. After a violation only a full account will do.
-    pub(crate) fn feed_message(&mut self, feed: usize, message: v1::HostChanges) -> Result<(), Violation> {
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`]: what must not be said, after which the stream is of no use.
+    pub fn feed_message(&mut self, feed: usize, message: v1::HostChanges) -> Result<(), Violation> {
         let taken = self.take_changes(feed, message);
         if taken.is_err()
             && let Some(state) = self.feeds.get_mut(feed)

@@ -10,6 +10,7 @@ use meridian_wire::demand_from_message;
 use rustc_hash::FxHashMap;
 
 use super::pods::{Pod, PodKey, State};
+use super::share::Share;
 use super::uid::Uid;
 use super::{Core, Violation};
 
@@ -34,6 +35,8 @@ enum StreamClass {
 pub(crate) struct Stream {
     is_connected: bool,
     classes: FxHashMap<u32, StreamClass>,
+    /// Which of the replicas that the partition has this one is.
+    pub(super) share: Share,
     pub(crate) outbox: Outbox,
 }
 
@@ -69,7 +72,7 @@ impl Outbox {
 
 impl Core {
     /// A tenant partition's stream begins: it will say everything anew.
-    pub(crate) fn open_stream(&mut self, stream: usize, now: Duration) {
+    pub fn open_stream(&mut self, stream: usize, now: Duration) {
         self.close_stream(stream, now);
         if let Some(stream) = self.streams.get_mut(stream) {
             stream.is_connected = true;
@@ -107,8 +110,17 @@ impl Core {
         self.streams.get_mut(stream).filter(|stream| stream.is_connected).map(|stream| &mut stream.outbox)
     }
 
+    /// The next thing to say to a tenant partition, if there is any.
+    pub fn take_message(&mut self, stream: usize) -> Option<v1::ReplicaMessage> {
+        self.outbox(stream)?.next()
+    }
+
     /// Takes a message of a tenant partition in.
-    pub(crate) fn stream_message(
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`]: what must not be said, after which the stream is of no use.
+    pub fn stream_message(
         &mut self,
         stream: usize,
         message: v1::PartitionMessage,
@@ -133,6 +145,9 @@ impl Core {
                 Ok(())
             }
             Message::Pods(pods) => {
+                if let Some(state) = self.streams.get_mut(stream) {
+                    state.share = Share::new(pods.replicas, pods.replica);
+                }
                 pods.pods.into_iter().try_for_each(|pod| self.pending(stream, pods.assignment, pod, now))
             }
             Message::Withdraw(withdraw) => {

@@ -3,6 +3,7 @@
 mod hostile;
 mod random;
 mod rig;
+mod share;
 mod wait;
 
 use std::time::Duration;

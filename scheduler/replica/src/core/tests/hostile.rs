@@ -9,7 +9,7 @@ use crate::core::Violation;
 #[test]
 fn what_was_never_defined_ends_the_stream_with_its_name() {
     let mut rig = Rig::with_hosts(&[("a", 4)]);
-    let pods = v1::PendingPods { assignment: 1, pods: vec![pod("p", 77)] };
+    let pods = v1::PendingPods { assignment: 1, pods: vec![pod("p", 77)], ..Default::default() };
     let error = rig.partition(0, v1::partition_message::Message::Pods(pods)).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -137,7 +137,7 @@ impl Rig {
     }
 
     pub(super) fn assigned(&mut self, stream: usize, assignment: u64, pods: Vec<v1::PendingPod>) {
-        let pods = v1::PendingPods { assignment, pods };
+        let pods = v1::PendingPods { assignment, pods, ..Default::default() };
         self.partition(stream, v1::partition_message::Message::Pods(pods)).unwrap();
     }
 
