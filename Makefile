@@ -48,6 +48,7 @@ bench: setup ## build with all optimisations and print every figure against its 
 	bench engine/gang; \
 	bench engine/latency --class known; \
 	bench engine/latency --class new; \
+	bench engine/preempt; \
 	bench api/create; \
 	bench api/create --tls; \
 	bench region/bind; \

@@ -5,12 +5,14 @@ mod distinct;
 mod gang;
 mod latency;
 mod mixed;
+mod preempt;
 
 pub(crate) use self::basic::basic;
 pub(crate) use self::distinct::distinct;
 pub(crate) use self::gang::gang;
 pub(crate) use self::latency::latency;
 pub(crate) use self::mixed::mixed;
+pub(crate) use self::preempt::preempt;
 
 use meridian_engine::{ClassId, Placement, Scheduler};
 use rand::RngExt;

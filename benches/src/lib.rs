@@ -62,6 +62,11 @@ pub const BENCHES: &[Bench] = &[
         run: engine::latency,
     },
     Bench {
+        name: "engine/preempt",
+        what: "10,000 pods of four priorities on 5,000 hosts full of pods of eight, a third under disruption budgets",
+        run: engine::preempt,
+    },
+    Bench {
         name: "api/create",
         what: "pods created over HTTP by 64 clients, durable; --tls with TLS",
         run: region::create,

@@ -9,6 +9,7 @@ mod device;
 mod journal;
 mod kind;
 mod label;
+mod nomination;
 mod port;
 mod record;
 mod taint;
@@ -249,7 +250,7 @@ impl Cell {
         self.generations[slot] = self.generations[slot].wrapping_add(1);
         self.free_slots.push(Reverse(slot as u32));
         self.hosts -= 1;
-        self.journal.static_change(slot / BLOCK);
+        self.journal.static_change(slot);
         Ok(())
     }
 
@@ -277,14 +278,19 @@ impl Cell {
             return Err(PlaceError::PortTaken);
         }
         self.devices.take(slot, ask.devices.as_ref(), devices)?;
+        self.take(slot, ask);
+        Ok(Placement::new(host, devices, Arc::clone(ask)))
+    }
+
+    /// Takes all that is asked for but devices.
+    fn take(&mut self, slot: usize, ask: &Ask) {
         for (resource, request) in &ask.requests {
             self.columns.take(*resource, slot, *request);
         }
         self.columns.take_scoring(slot, ask.scoring);
         self.columns.take_padded(slot, i32::from(ask.is_padded()));
         self.ports.bind(slot, &ask.ports);
-        self.journal.change(slot / BLOCK);
-        Ok(Placement::new(host, devices, Arc::clone(ask)))
+        self.journal.change(slot);
     }
 
     /// Gives back what a placement took.
@@ -301,7 +307,7 @@ impl Cell {
         self.columns.take_padded(slot, -i32::from(ask.is_padded()));
         self.ports.unbind(slot, &ask.ports);
         self.devices.give(slot, ask.devices.as_ref(), placement.devices());
-        self.journal.change(slot / BLOCK);
+        self.journal.change(slot);
         Ok(())
     }
 
@@ -412,7 +418,7 @@ impl Cell {
         }
         offered[ResourceId::PODS.index()] = host.pods;
         self.columns.offer(slot, &offered);
-        self.journal.static_change(block);
+        self.journal.static_change(slot);
     }
 
     fn undescribe(&mut self, slot: usize) {

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::cell::{Cell, HostId};
 use crate::demand::HostPort;
-use crate::host::DEVICE_MILLI;
+use crate::host::{DEVICE_MILLI, MAX_DEVICES};
 use crate::placement::Placement;
 use crate::resource::ResourceId;
 
@@ -91,15 +91,19 @@ pub fn check<'a>(cell: &Cell, placements: impl IntoIterator<Item = &'a Placement
 
 fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut Vec<Violation>) {
     let name = || cell.name(host).unwrap_or_default().to_owned();
+    // What nominations hold may be in use by others still.
+    let nominations: Vec<&Placement> =
+        placed.iter().copied().filter(|placement| placement.is_nomination()).collect();
     for resource in cell.resources.ids() {
         let sum: i64 = placed.iter().map(|placement| placement.ask().request(resource)).sum();
+        let waiting: i64 = nominations.iter().map(|placement| placement.ask().request(resource)).sum();
         compare(
             violations,
             name,
             cell.resource_name(resource),
             sum,
             cell.columns.requested(resource, host.index()),
-            cell.columns.allocatable(resource, host.index()),
+            cell.columns.allocatable(resource, host.index()).saturating_add(waiting),
         );
     }
     for (number, resource) in [ResourceId::CPU, ResourceId::MEMORY].into_iter().enumerate() {
@@ -108,22 +112,19 @@ fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut
         // Scoring may count more than there is.
         compare(violations, name, "scoring", sum, accounted, i64::MAX);
     }
-    let mut devices = vec![0_i64; 64];
-    for placement in placed {
-        for number in crate::mask::bits(placement.devices()) {
-            devices[number] += placement.ask().devices.map_or(0, |ask| i64::from(ask.milli));
-        }
-    }
+    let (devices, waiting) = (shares_in_use(placed), shares_in_use(&nominations));
     let set = cell.devices.get(host.index());
-    for (number, sum) in devices.into_iter().enumerate() {
+    for (number, (sum, waiting)) in devices.into_iter().zip(waiting).enumerate() {
         let accounted = set.and_then(|set| set.used.get(number)).map_or(0, |used| i64::from(*used));
-        compare(violations, name, "device", sum, accounted, i64::from(DEVICE_MILLI));
+        compare(violations, name, "device", sum, accounted, i64::from(DEVICE_MILLI) + waiting);
     }
     let ports: Vec<&HostPort> = placed.iter().flat_map(|placement| &placement.ask().ports).collect();
-    for placement in placed {
+    let seated = || placed.iter().filter(|placement| !placement.is_nomination());
+    for placement in seated() {
+        let ports = || seated().flat_map(|placement| &placement.ask().ports);
         for port in &placement.ask().ports {
             let own = placement.ask().ports.iter().filter(|other| port.conflicts(other)).count();
-            if ports.iter().filter(|other| port.conflicts(other)).count() > own {
+            if ports().filter(|other| port.conflicts(other)).count() > own {
                 violations.push(Violation::PortConflict { host: name(), port: port.port });
             }
         }
@@ -133,6 +134,17 @@ fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut
         let (host, resource) = (name(), "ports".to_owned());
         violations.push(Violation::Miscounted { host, resource, placed: ports.len() as i64, accounted });
     }
+}
+
+/// Per device, what placements have of it, in thousandths.
+fn shares_in_use(placements: &[&Placement]) -> Vec<i64> {
+    let mut devices = vec![0; MAX_DEVICES as usize];
+    for placement in placements {
+        for number in crate::mask::bits(placement.devices()) {
+            devices[number] += placement.ask().devices.map_or(0, |ask| i64::from(ask.milli));
+        }
+    }
+    devices
 }
 
 fn compare(

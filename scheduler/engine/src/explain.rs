@@ -170,7 +170,7 @@ fn refusals_of(context: &Context<'_>, filter: FilterPlugin, slot: usize) -> Vec<
             !cell.ports.admits(slot, &ask.ports),
             "node(s) didn't have free ports for the requested pod ports",
         ),
-        FilterPlugin::NodeResourcesFit => insufficient(cell, ask, slot),
+        FilterPlugin::NodeResourcesFit => short_of(cell, ask, slot),
         FilterPlugin::DeviceFit => {
             let Some(devices) = &ask.devices else { return Vec::new() };
             if !set.key.models.is_empty() && !has_model(cell, slot, &set.key.models) {
@@ -182,14 +182,16 @@ fn refusals_of(context: &Context<'_>, filter: FilterPlugin, slot: usize) -> Vec<
     }
 }
 
-fn insufficient(cell: &Cell, ask: &crate::ask::Ask, slot: usize) -> Vec<String> {
+fn short_of(cell: &Cell, ask: &crate::ask::Ask, slot: usize) -> Vec<String> {
     ask.requests
         .iter()
         .filter(|(resource, request)| !fit::admits(cell.columns.free(*resource, slot), *request))
-        .map(|(resource, _)| match cell.resource_name(*resource) {
-            "pods" => "Too many pods".to_owned(),
-            name => format!("Insufficient {name}"),
-        })
+        .map(|(resource, _)| insufficient(cell.resource_name(*resource)))
         .chain(ask.unknown.iter().map(|name| format!("Insufficient {name}")))
         .collect()
+}
+
+/// Too little of a resource, in kube-scheduler's words.
+pub(crate) fn insufficient(resource: &str) -> String {
+    if resource == "pods" { "Too many pods".to_owned() } else { format!("Insufficient {resource}") }
 }

@@ -26,6 +26,7 @@ mod linear;
 mod mask;
 mod placement;
 mod plugins;
+mod preempt;
 mod profile;
 mod queue;
 mod resource;
@@ -46,6 +47,7 @@ pub use self::gang::{
 };
 pub use self::host::{DEVICE_MILLI, Devices, Host, HostError, MAX_DEVICES, Taint, TaintEffect};
 pub use self::placement::{PlaceError, Placement, ReleaseError};
+pub use self::preempt::{Preemption, PreemptionExplanation, Running};
 pub use self::profile::{
     Arithmetic, FilterPlugin, FitStrategy, Profile, ProfileError, ResourceWeight, ScorePlugin, ShapePoint,
     TypicalPod, WeightedScore,

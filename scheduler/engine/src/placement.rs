@@ -1,5 +1,6 @@
 //! Placements: what has been committed to a host, as a value.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::ask::Ask;
@@ -13,11 +14,14 @@ pub struct Placement {
     host: HostId,
     devices: u64,
     ask: Arc<Ask>,
+    /// Its number among the tracked pods of its host.
+    pub(crate) tracked: Option<NonZeroU32>,
+    pub(crate) is_nomination: bool,
 }
 
 impl Placement {
     pub(crate) fn new(host: HostId, devices: u64, ask: Arc<Ask>) -> Placement {
-        Placement { host, devices, ask }
+        Placement { host, devices, ask, tracked: None, is_nomination: false }
     }
 
     /// Where.
@@ -30,7 +34,13 @@ impl Placement {
         self.devices
     }
 
-    pub(crate) fn ask(&self) -> &Ask {
+    /// Whether the pod still waits for the room that it holds: see
+    /// [`Scheduler::nominate`](crate::Scheduler::nominate).
+    pub fn is_nomination(&self) -> bool {
+        self.is_nomination
+    }
+
+    pub(crate) fn ask(&self) -> &Arc<Ask> {
         &self.ask
     }
 }

@@ -14,6 +14,7 @@ use crate::host::{Host, HostError};
 use crate::index::{self, Index};
 use crate::placement::{PlaceError, Placement, ReleaseError};
 use crate::plugins::{Context, Plugins};
+use crate::preempt::{Levels, Preemptors, Registry};
 use crate::profile::{Profile, ProfileError};
 use crate::score::{GpuFragmentation, first_fitting};
 
@@ -72,6 +73,9 @@ pub struct Scheduler {
     pub(crate) bounds: Bounds,
     search: Search,
     pub(crate) domains: Domains,
+    pub(crate) registry: Registry,
+    pub(crate) levels: Levels,
+    pub(crate) preemptors: Preemptors,
 }
 
 impl Scheduler {
@@ -89,6 +93,9 @@ impl Scheduler {
             bounds: Bounds::default(),
             search: Search::default(),
             domains: Domains::default(),
+            registry: Registry::default(),
+            levels: Levels::default(),
+            preemptors: Preemptors::default(),
         })
     }
 
@@ -119,7 +126,9 @@ impl Scheduler {
 
     /// Drops a host and all that runs there.
     pub fn remove_host(&mut self, id: HostId) -> Result<(), HostError> {
-        self.cell.remove_host(id)
+        self.cell.remove_host(id)?;
+        self.registry.clear(id.index());
+        Ok(())
     }
 
     /// The class of a demand: equal demands, equal classes.
@@ -130,6 +139,7 @@ impl Scheduler {
     /// Drops what is known of a class. Placements stay.
     pub fn forget_class(&mut self, class: ClassId) {
         self.classes.forget(class, &mut self.constraints);
+        self.preemptors.forget(class);
     }
 
     /// The demand of a class.
@@ -205,7 +215,8 @@ impl Scheduler {
     }
 
     /// Gives back what a placement holds. One whose host has been removed holds nothing any more.
-    pub fn release(&mut self, placement: Placement) -> Result<(), ReleaseError> {
+    pub fn release(&mut self, mut placement: Placement) -> Result<(), ReleaseError> {
+        self.untrack(&mut placement);
         self.cell.release(placement)
     }
 

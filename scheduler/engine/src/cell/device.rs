@@ -43,7 +43,9 @@ impl DeviceSet {
         self.used.resize(length, 0);
         self.free.resize(length, 0);
         for (number, (free, used)) in self.free.iter_mut().zip(&self.used).enumerate() {
-            *free = if number < self.count as usize { DEVICE_MILLI as u16 - used } else { 0 };
+            // More than all is in use where a nomination waits for others to leave.
+            *free =
+                if number < self.count as usize { (DEVICE_MILLI as u16).saturating_sub(*used) } else { 0 };
         }
     }
 }
@@ -155,7 +157,40 @@ impl DeviceTable {
         Ok(())
     }
 
-    /// Gives back what [`take`](Self::take) took.
+    /// Takes the share that is asked of each device in `mask`, whether or not others have it still.
+    pub(crate) fn hold(&mut self, slot: usize, ask: Option<&DeviceAsk>, mask: u64) -> Result<(), PlaceError> {
+        let Some(ask) = ask else {
+            return if mask == 0 { Ok(()) } else { Err(PlaceError::WrongDevices) };
+        };
+        if mask.count_ones() != ask.count {
+            return Err(PlaceError::WrongDevices);
+        }
+        let set =
+            self.sets.get_mut(slot).and_then(Option::as_deref_mut).ok_or(PlaceError::InsufficientDevices)?;
+        let holds = |number: usize| {
+            let used = set.used.get(number).filter(|_| number < set.count as usize);
+            used.is_some_and(|used| used.checked_add(ask.milli).is_some())
+        };
+        if !crate::mask::bits(mask).all(holds) {
+            return Err(PlaceError::InsufficientDevices);
+        }
+        for number in crate::mask::bits(mask) {
+            set.used[number] += ask.milli;
+        }
+        set.refresh();
+        Ok(())
+    }
+
+    /// Whether each device in `mask` has room for all that is taken of it.
+    pub(crate) fn is_seated(&self, slot: usize, mask: u64) -> bool {
+        let Some(set) = self.get(slot) else { return mask == 0 };
+        crate::mask::bits(mask).all(|number| {
+            number < set.count as usize
+                && set.used.get(number).is_some_and(|used| u32::from(*used) <= DEVICE_MILLI)
+        })
+    }
+
+    /// Gives back what [`take`](Self::take) or [`hold`](Self::hold) took.
     pub(crate) fn give(&mut self, slot: usize, ask: Option<&DeviceAsk>, mask: u64) {
         let (Some(ask), Some(set)) = (ask, self.sets.get_mut(slot).and_then(Option::as_deref_mut)) else {
             return;

@@ -4,6 +4,8 @@
 //! the number of changes: through the recent entries when it is a little behind, through the stamps of the blocks when
 //! it is far behind.
 
+use super::BLOCK;
+
 /// Versions of blocks and the most recent changes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Journal {
@@ -13,7 +15,7 @@ pub(crate) struct Journal {
     changed: Vec<u64>,
     /// Per block, the version of its last change of names, labels, taints, capacities or existence.
     static_changed: Vec<u64>,
-    /// The block changed at version `v` is at `v % recent.len()`.
+    /// The slot changed at version `v` is at `v % recent.len()`.
     recent: Vec<u32>,
 }
 
@@ -34,29 +36,29 @@ impl Journal {
         self.static_version = self.version;
         self.changed.push(self.version);
         self.static_changed.push(self.version);
-        self.note(self.changed.len() - 1);
+        self.note((self.changed.len() - 1) * BLOCK);
     }
 
-    /// Load changed on a host of `block`.
-    pub(crate) fn change(&mut self, block: usize) {
+    /// Load changed on the host in `slot`.
+    pub(crate) fn change(&mut self, slot: usize) {
         self.version += 1;
-        self.changed[block] = self.version;
-        self.note(block);
+        self.changed[slot / BLOCK] = self.version;
+        self.note(slot);
     }
 
-    /// A host of `block` came, went or was described anew.
-    pub(crate) fn static_change(&mut self, block: usize) {
-        self.change(block);
-        self.static_changed[block] = self.version;
+    /// The host in `slot` came, went or was described anew.
+    pub(crate) fn static_change(&mut self, slot: usize) {
+        self.change(slot);
+        self.static_changed[slot / BLOCK] = self.version;
         self.static_version = self.version;
     }
 
-    fn note(&mut self, block: usize) {
+    fn note(&mut self, slot: usize) {
         if self.recent.is_empty() {
             self.recent = vec![0; RECENT];
         }
         let place = (self.version % RECENT as u64) as usize;
-        self.recent[place] = block as u32;
+        self.recent[place] = slot as u32;
     }
 
     /// Calls `visit` with each block that changed after `version`, once, in no particular order.
@@ -64,7 +66,7 @@ impl Journal {
         let behind = self.version - version;
         if behind <= RECENT as u64 && behind <= (self.changed.len() as u64 / 2).max(8) {
             for at in version + 1..=self.version {
-                let block = self.recent[(at % RECENT as u64) as usize] as usize;
+                let block = self.recent[(at % RECENT as u64) as usize] as usize / BLOCK;
                 // An earlier entry of a block that changed again is skipped: the last one stands for all.
                 if self.changed[block] == at {
                     visit(block);
@@ -73,6 +75,18 @@ impl Journal {
         } else {
             visit_newer(&self.changed, version, visit);
         }
+    }
+
+    /// Calls `visit` with each slot that changed after `version`, as often as it did. False, and nothing is visited, where
+    /// that is too long ago to tell slots apart.
+    pub(crate) fn changed_slots_since(&self, version: u64, mut visit: impl FnMut(usize)) -> bool {
+        if self.version - version > RECENT as u64 {
+            return false;
+        }
+        for at in version + 1..=self.version {
+            visit(self.recent[(at % RECENT as u64) as usize] as usize);
+        }
+        true
     }
 
     /// Calls `visit` with each block whose static part changed after `version`, in order.

@@ -21,6 +21,7 @@ macro_rules! mismatch {
 }
 
 mod gang;
+mod preemption;
 
 /// A host as both know it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +36,8 @@ pub(crate) struct Running {
     pod: PodId,
     pub(crate) slot: usize,
     pub(crate) devices: u64,
+    /// What preemption knows of it.
+    pub(crate) tracked: Option<meridian_engine::Running>,
 }
 
 /// A gang, its members by the numbers of their classes.
@@ -141,7 +144,7 @@ impl Pair {
         }
         let Some((placement, (slot, devices))) = placement.zip(reference) else { return Ok(None) };
         let pod = self.reference.place(&demand, slot, devices).expect("the best host has room");
-        Ok(Some(Running { placement, pod, slot, devices }))
+        Ok(Some(Running { placement, pod, slot, devices, tracked: None }))
     }
 
     /// Places a pod on a given host with given devices, if it fits there now.
@@ -154,7 +157,7 @@ impl Pair {
                 if placed != (both.id, devices) {
                     return mismatch!("the placement says {placed:?}, want {both:?} and {devices:b}");
                 }
-                Ok(Some(Running { placement, pod, slot: both.slot, devices }))
+                Ok(Some(Running { placement, pod, slot: both.slot, devices, tracked: None }))
             }
             (Err(_), None) => Ok(None),
             (engine, reference) => {

@@ -10,6 +10,7 @@ mod gang;
 mod kubernetes;
 mod machine;
 mod meridian;
+mod preemption;
 mod preference;
 mod score;
 mod selector;
@@ -21,6 +22,7 @@ use meridian_engine::{Demand, Host, Profile};
 
 pub(crate) use self::gang::Gang;
 pub(crate) use self::machine::{Machine, PodId};
+pub(crate) use self::preemption::Preempted;
 pub(crate) use self::score::Part;
 
 /// A cell and its profile.
@@ -30,6 +32,8 @@ pub(crate) struct Reference {
     machines: Vec<Option<Machine>>,
     /// How many pods have ever been placed, from which ids are made.
     placed: PodId,
+    /// What disruption budgets allow still.
+    budgets: BTreeMap<u32, i32>,
 }
 
 /// A host that would take the pod.
@@ -62,7 +66,7 @@ pub(crate) enum Refused {
 
 impl Reference {
     pub(crate) fn new(profile: Profile) -> Self {
-        Reference { profile, machines: Vec::new(), placed: 0 }
+        Reference { profile, machines: Vec::new(), placed: 0, budgets: BTreeMap::new() }
     }
 
     /// The host in `slot` and its pods.

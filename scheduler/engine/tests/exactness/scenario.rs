@@ -1,10 +1,13 @@
 //! A sequence of steps on a cell, as plain data that can be printed, cut down and run again.
 
+mod preemption;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use meridian_engine::{Demand, Devices, Host, Profile, Resources, Search, Taint, Topology};
 
+pub(crate) use self::preemption::Preempting;
 use crate::pair::{Both, Group, Mismatch, Pair, Result, Running};
 
 /// Everything that a run needs.
@@ -43,6 +46,8 @@ pub(crate) enum Step {
     Remove { host: u64 },
     /// Drops an interned class.
     Forget { class: usize },
+    /// About pods that make way for others.
+    Preempting(Preempting),
 }
 
 /// What an update changes in a host.
@@ -80,6 +85,7 @@ impl Scenario {
             pair: Pair::new(self.profile.clone(), self.search)?,
             hosts: Vec::new(),
             running: Vec::new(),
+            tracked: 0,
         };
         for host in &self.hosts {
             run.add(host)?;
@@ -107,6 +113,8 @@ struct Run {
     /// With the hash of the name each had when it was added.
     hosts: Vec<(u64, Both)>,
     running: Vec<Running>,
+    /// How many pods have been told of to preemption.
+    tracked: u64,
 }
 
 impl Run {
@@ -161,6 +169,7 @@ impl Run {
                 self.pair.forget(class);
                 Ok(())
             }
+            Step::Preempting(step) => self.preempting(step, demands),
         }
     }
 

@@ -4,7 +4,7 @@ use meridian_engine::{Host, Resources, Topology};
 
 use super::host::{KEYS, Shapes, labels, name, taints};
 use super::{Random, Size};
-use crate::scenario::{Change, Step};
+use crate::scenario::{Change, Preempting, Step};
 
 /// How often each kind of step comes, relative to the others.
 struct Mix {
@@ -17,6 +17,7 @@ struct Mix {
     update: usize,
     come_and_go: usize,
     forget: usize,
+    preempt: usize,
 }
 
 impl Mix {
@@ -31,6 +32,7 @@ impl Mix {
             update: *random.pick(&[0, 5, 40]),
             come_and_go: *random.pick(&[0, 3, 15]),
             forget: *random.pick(&[0, 2, 10]),
+            preempt: *random.pick(&[0, 0, 30, 90]),
         }
     }
 }
@@ -69,6 +71,7 @@ fn one(random: &mut Random, mix: &Mix, shapes: &Shapes, names: &mut usize, class
         (mix.come_and_go, 6),
         (mix.forget, 7),
         (mix.gang, 8),
+        (mix.preempt, 9),
     ];
     let mut ticket = random.below(kinds.iter().map(|(share, _)| share).sum());
     let kind = kinds.into_iter().find_map(|(share, kind)| match ticket.checked_sub(share) {
@@ -92,7 +95,8 @@ fn one(random: &mut Random, mix: &Mix, shapes: &Shapes, names: &mut usize, class
             Step::Add { host: Box::new(shapes.host(random, number)) }
         }
         Some(7) => Step::Forget { class },
-        Some(_) => gang(random, shapes, class, *names),
+        Some(8) => gang(random, shapes, class, *names),
+        Some(_) => Step::Preempting(preempting(random, class)),
     }
 }
 
@@ -117,6 +121,41 @@ fn gang(random: &mut Random, shapes: &Shapes, class: usize, hosts: usize) -> Ste
             required: random.percent(50),
         },
     }
+}
+
+/// Priorities and budgets are few, so that pods tie and budgets run out.
+fn preempting(random: &mut Random, class: usize) -> Preempting {
+    let priority = priority(random);
+    match random.below(16) {
+        0..=4 => Preempting::Track {
+            pods: *random.pick(&[1, 3, 20, 100]),
+            priority,
+            start: random.below(4) as i64,
+            budgets: budgets(random),
+        },
+        5 => Preempting::Change {
+            pod: random.next() as usize,
+            priority,
+            is_protected: random.percent(30),
+            budgets: budgets(random),
+        },
+        6 | 7 => {
+            let allowed = *random.pick(&[None, Some(-1), Some(0), Some(1), Some(2), Some(5)]);
+            Preempting::Budget { budget: random.below(4) as u32, allowed }
+        }
+        8..=10 => Preempting::Ask { class, priority },
+        11 | 12 => Preempting::CarryOut { class, priority, budgets: budgets(random) },
+        13 => Preempting::Nominate { class, host: random.next(), devices: random.next(), priority },
+        _ => Preempting::Stop { pods: random.within(1..=4) },
+    }
+}
+
+fn priority(random: &mut Random) -> i32 {
+    *random.pick(&[i32::MIN, -5, 0, 0, 0, 1, 1, 2, 3, 10, 100, i32::MAX])
+}
+
+fn budgets(random: &mut Random) -> Vec<u32> {
+    if random.percent(50) { Vec::new() } else { random.several(1..=2, |random| random.below(4) as u32) }
 }
 
 /// Mostly the devices that a decision would take; else any, fitting or not.

@@ -72,6 +72,7 @@ impl Pair {
             pod,
             slot: best.slot,
             devices: best.devices,
+            tracked: None,
         });
         Ok(Some(running.collect()))
     }

@@ -23,12 +23,26 @@ pub(crate) fn choose(profile: &Profile, machine: &Machine, demand: &Demand) -> O
     });
     // Both searches take the first of equals, which is the lowest number.
     let number = match fragmentation {
-        None => fitting.into_iter().min_by_key(|number| free[*number]),
+        None => return fullest(machine, demand),
         Some(typical) => fitting
             .into_iter()
             .min_by_key(|number| -fragmentation_score(typical, machine, demand, 1 << number)),
     };
     number.map(|number| 1 << number)
+}
+
+/// The same where the profile does not mind fragmentation: the first that fit, or for a share the fullest.
+pub(crate) fn fullest(machine: &Machine, demand: &Demand) -> Option<u64> {
+    let Some(wanted) = &demand.devices else { return Some(0) };
+    let free = machine.free_devices();
+    let mut fitting: Vec<usize> =
+        (0..free.len()).filter(|number| free[*number] >= i64::from(wanted.milli)).collect();
+    if wanted.count == 1 && wanted.milli < 1000 {
+        // The sort is stable: of equals the lowest number.
+        fitting.sort_by_key(|number| free[*number]);
+    }
+    let enough = fitting.len() >= wanted.count as usize;
+    enough.then(|| fitting.iter().take(wanted.count as usize).map(|number| 1 << number).sum())
 }
 
 /// CPU and devices left after placing, as shares of the cell's largest host: the less, the better.

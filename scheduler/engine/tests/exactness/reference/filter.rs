@@ -65,6 +65,11 @@ pub(crate) fn fits_now(machine: &Machine, demand: &Demand, devices: u64) -> bool
         && all_fit
 }
 
+/// Whether the host offers what the pod asks for of every resource, whoever has it now.
+pub(crate) fn offers(machine: &Machine, demand: &Demand) -> bool {
+    missing_resources(&Machine { pods: Vec::new(), ..machine.clone() }, demand).is_empty()
+}
+
 /// Whether a toleration matches a taint. An empty key, effect `None` and `Exists` match every key, effect and value.
 pub(crate) fn matches(toleration: &Toleration, taint: &Taint) -> bool {
     let key = toleration.key.is_empty() || toleration.key == taint.key;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use meridian_engine::{Demand, Host, Resources};
+use meridian_engine::{Demand, Host, Resources, Running};
 
 use super::Refused;
 
@@ -10,6 +10,7 @@ use super::Refused;
 pub(crate) type PodId = u64;
 
 /// A host and its pods.
+#[derive(Clone)]
 pub(crate) struct Machine {
     pub(crate) host: Host,
     /// The model of its devices, which it keeps when an update takes devices away that are in use.
@@ -18,11 +19,16 @@ pub(crate) struct Machine {
 }
 
 /// A pod that runs on a host.
+#[derive(Clone)]
 pub(crate) struct Pod {
     pub(crate) id: PodId,
     pub(crate) demand: Rc<Demand>,
     /// The mask of the devices it has a share of.
     pub(crate) devices: u64,
+    /// What preemption knows of it.
+    pub(crate) running: Option<Running>,
+    /// It waits for others to leave.
+    pub(crate) waits: bool,
 }
 
 /// How much of the named resource is in the set.
@@ -72,7 +78,12 @@ impl Machine {
     }
 
     pub(crate) fn start(&mut self, id: PodId, demand: Rc<Demand>, devices: u64) {
-        self.pods.push(Pod { id, demand, devices });
+        self.pods.push(Pod { id, demand, devices, running: None, waits: false });
+    }
+
+    /// The pod, if it runs here.
+    pub(crate) fn pod(&self, id: PodId) -> Option<&Pod> {
+        self.pods.iter().find(|pod| pod.id == id)
     }
 
     /// Ends the pod, if it runs here.
@@ -102,7 +113,8 @@ impl Machine {
     }
 
     /// The free thousandths of each device that the host has now. A device that an update has taken away has none,
-    /// though its pods run on, and has them back as far as they are unused when the device returns.
+    /// though its pods run on, and has them back as far as they are unused when the device returns. One that pods wait for
+    /// beside those that have it has none.
     pub(crate) fn free_devices(&self) -> Vec<i64> {
         let count = self.host.devices.as_ref().map_or(0, |devices| devices.count);
         let mut free = vec![1000; count as usize];
@@ -114,6 +126,6 @@ impl Machine {
                 }
             }
         }
-        free
+        free.into_iter().map(|free| free.max(0)).collect()
     }
 }

@@ -1,0 +1,47 @@
+//! Room that is taken before those who have it are gone.
+
+use std::sync::Arc;
+
+use super::{Cell, HostId};
+use crate::ask::Ask;
+use crate::placement::{PlaceError, Placement};
+
+impl Cell {
+    /// Takes what `ask` takes from a host though it may not be free: what is free goes below zero until others leave.
+    pub(crate) fn hold(
+        &mut self,
+        ask: &Arc<Ask>,
+        host: HostId,
+        devices: u64,
+    ) -> Result<Placement, PlaceError> {
+        if self.record(host).is_none() {
+            return Err(PlaceError::Gone);
+        }
+        if let Some(resource) = ask.unknown.first() {
+            return Err(PlaceError::Insufficient { resource: resource.clone() });
+        }
+        let slot = host.index();
+        let is_offered =
+            |(resource, request): &_| crate::fit::admits(self.columns.allocatable(*resource, slot), *request);
+        if let Some((resource, _)) = ask.requests.iter().find(|request| !is_offered(request)) {
+            return Err(PlaceError::Insufficient { resource: self.resources.name(*resource).to_owned() });
+        }
+        self.devices.hold(slot, ask.devices.as_ref(), devices)?;
+        self.take(slot, ask);
+        let mut placement = Placement::new(host, devices, Arc::clone(ask));
+        placement.is_nomination = true;
+        Ok(placement)
+    }
+
+    /// Whether the room that a nomination holds has become free: nothing that it takes is short on its host.
+    pub(crate) fn is_seated(&self, placement: &Placement) -> bool {
+        let (slot, ask) = (placement.host().index(), placement.ask());
+        self.record(placement.host()).is_some()
+            && ask.requests.iter().all(|(resource, _)| self.columns.free(*resource, slot) >= 0)
+            && ask.ports.iter().all(|port| {
+                let own = ask.ports.iter().filter(|other| port.conflicts(other)).count();
+                self.ports.bound(slot).iter().filter(|taken| port.conflicts(taken)).count() == own
+            })
+            && self.devices.is_seated(slot, placement.devices())
+    }
+}
