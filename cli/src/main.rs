@@ -35,7 +35,7 @@ enum Command {
     Up(serve::UpArguments),
     /// Run a control plane whose scheduler and hosts run elsewhere.
     Apiserver(serve::ApiserverArguments),
-    /// Run a scheduler replica for a control plane elsewhere.
+    /// Run a scheduler: a replica for a control plane elsewhere, or that of any Kubernetes cluster.
     Scheduler(serve::SchedulerArguments),
     /// Run hosts for a control plane elsewhere.
     Agent(serve::AgentArguments),

@@ -3,6 +3,7 @@
 mod agent;
 mod apiserver;
 mod arguments;
+mod cluster;
 mod kubeconfig;
 mod scheduler;
 mod up;
@@ -17,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use self::agent::Arguments as AgentArguments;
 pub(crate) use self::apiserver::Arguments as ApiserverArguments;
 pub(crate) use self::arguments::default_data_dir;
+pub(crate) use self::cluster::client_config;
 pub(crate) use self::kubeconfig::Arguments as KubeconfigArguments;
 pub(crate) use self::scheduler::Arguments as SchedulerArguments;
 pub(crate) use self::up::Arguments as UpArguments;

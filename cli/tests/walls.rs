@@ -11,13 +11,14 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// The arrows that are allowed: a package and which of our packages it may name. A new package needs a line here.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("meridian-engine", &[]),
     ("meridian-kubernetes", &["meridian-engine"]),
     ("meridian-environment", &[]),
     ("meridian-proto", &["meridian-environment"]),
     ("meridian-wire", &["meridian-engine", "meridian-proto"]),
     ("meridian-replica", &["meridian-environment", "meridian-engine", "meridian-proto", "meridian-wire"]),
+    ("meridian-adapter", &["meridian-environment", "meridian-engine", "meridian-kubernetes"]),
     ("meridian-store", &["meridian-environment"]),
     ("meridian-schema", &["meridian-kubernetes"]),
     ("meridian-api", &["meridian-environment", "meridian-proto", "meridian-schema", "meridian-store"]),
@@ -108,6 +109,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "meridian-environment",
             "meridian-proto",
             "meridian-replica",
+            "meridian-adapter",
             "meridian-store",
             "meridian-schema",
             "meridian-api",

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use clap::Args;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use serde_json::Value;
 
@@ -70,9 +70,7 @@ impl Arguments {
                 "finding a kubeconfig: name one with --kubeconfig, or start a region with `meridian up`",
             );
         };
-        let read = || format!("reading {}", path.display());
-        let config = Kubeconfig::read_from(&path).with_context(read)?;
-        Config::from_custom_kubeconfig(config, &options).await.with_context(read)
+        crate::serve::client_config(&path, None).await
     }
 }
 

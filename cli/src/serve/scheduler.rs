@@ -1,14 +1,16 @@
-//! `meridian scheduler`: a scheduler replica for a control plane elsewhere.
+//! `meridian scheduler`: a scheduler replica for a control plane elsewhere, or the scheduler of a Kubernetes cluster.
 
 use clap::Args;
 use meridian_proto::Connector;
 use meridian_replica::{Replica, ReplicaOptions};
 
+use super::cluster::ClusterArguments;
 use super::{Environment, asked_to_end};
 use crate::output;
 use crate::policy::PolicyArguments;
 
-/// Run a scheduler replica. Any number of them may serve one control plane; each leads a share of the tenants.
+/// Run a scheduler. With --server it is a replica of a Meridian control plane: any number of them may serve one, and each
+/// leads a share of the tenants. With --kubeconfig it is the scheduler of any Kubernetes cluster.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The control plane.
@@ -21,11 +23,16 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "region-1")]
     cell: String,
     #[command(flatten)]
+    cluster: ClusterArguments,
+    #[command(flatten)]
     policy: PolicyArguments,
 }
 
 impl Arguments {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        if self.cluster.is_meant() {
+            return Box::pin(self.cluster.run(self.name, self.policy)).await;
+        }
         let end = asked_to_end()?;
         let Environment { clock, ids } = Environment::of_this_machine()?;
         let name = self.name.unwrap_or_else(|| format!("scheduler-{}", ids.name_suffix(8)));

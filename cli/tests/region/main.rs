@@ -2,6 +2,7 @@
 //!
 //! Every test has a data directory and a port of its own, and takes down what it started, also when it fails.
 
+mod adapter;
 mod budgets;
 mod clients;
 mod etcd;

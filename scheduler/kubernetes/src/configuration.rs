@@ -4,9 +4,10 @@
 //! kube-scheduler's own arithmetic, for those who want its choices; our `SchedulerConfiguration` gives profiles in
 //! ours, and knows our own plugins.
 //!
-//! The file is read strictly: what it says and what we would not do is an error. Fields that concern the process and
-//! not the choice of a host (leader election, client connection, parallelism, back-off, profiling, how many hosts to
-//! look at) are accepted and have no effect: whoever starts the service sets the first, and we look at every host.
+//! The file is read strictly: what it says and what we would not do is an error. What concerns the process and not the
+//! choice of a host (leader election, client connection, parallelism, back-off) is read by `process`, for those who run
+//! one. How many hosts to look at is accepted and has no effect, since we look at every host; so is what concerns
+//! profiling.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,10 @@ use crate::tree::{Path, read};
 
 mod arguments;
 mod plugins;
+mod process;
 mod shape;
+
+pub use self::process::{ClientConnection, DEFAULT_LEASE, LeaderElection, ProcessSettings};
 
 /// The largest configuration that is read.
 pub const MAX_CONFIGURATION_BYTES: u64 = 1 << 20;
@@ -94,17 +98,40 @@ impl ConfigurationError {
     }
 }
 
+/// What a scheduler configuration says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchedulerConfiguration {
+    /// The profiles in their order, at least one; their names are unique.
+    pub profiles: Vec<Profile>,
+    /// How the process behaves.
+    pub process: ProcessSettings,
+}
+
+impl SchedulerConfiguration {
+    /// One profile, and the defaults for all else.
+    pub fn of(profile: Profile) -> SchedulerConfiguration {
+        SchedulerConfiguration { profiles: vec![profile], process: ProcessSettings::default() }
+    }
+}
+
 /// Reads a configuration, YAML or JSON, and gives its profiles in their order.
+pub fn profiles_from_configuration(text: &str) -> Result<Vec<Profile>, ConfigurationError> {
+    scheduler_configuration(text).map(|configuration| configuration.profiles)
+}
+
+/// Reads a configuration, YAML or JSON.
 ///
 /// Without profiles there is one with the default plugins, as in kube-scheduler. A single profile may leave out its
 /// name; with several, each needs one of its own.
-pub fn profiles_from_configuration(text: &str) -> Result<Vec<Profile>, ConfigurationError> {
+pub fn scheduler_configuration(text: &str) -> Result<SchedulerConfiguration, ConfigurationError> {
     let value = document::read(text, MAX_CONFIGURATION_BYTES).map_err(ConfigurationError::Document)?;
     let root = Path::Root;
     // The kind comes first: with the wrong kind of file every other message would mislead.
     let dialect = dialect(&value)?;
     let configuration: Configuration<'_> = read(&value, &root)?;
-    refuse_unsupported(&configuration)?;
+    process::refuse_extenders(&configuration.extenders)?;
+    percentages(&configuration)?;
+    let process = process::settings(&configuration)?;
     let mut specs = configuration.profiles;
     if specs.is_empty() {
         specs.push(ProfileSpec::default());
@@ -131,7 +158,7 @@ pub fn profiles_from_configuration(text: &str) -> Result<Vec<Profile>, Configura
         }
         profiles.push(profile(name, spec, dialect, &path)?);
     }
-    Ok(profiles)
+    Ok(SchedulerConfiguration { profiles, process })
 }
 
 fn dialect(value: &serde_json::Value) -> Result<Dialect, ConfigurationError> {
@@ -150,26 +177,13 @@ fn dialect(value: &serde_json::Value) -> Result<Dialect, ConfigurationError> {
     Ok(dialect)
 }
 
-fn refuse_unsupported(configuration: &Configuration<'_>) -> Result<(), ConfigurationError> {
+/// How many hosts to look at: all, whatever the file says, but it must make sense.
+fn percentages(configuration: &Configuration<'_>) -> Result<(), ConfigurationError> {
     let root = Path::Root;
-    if !configuration.extenders.is_empty() {
-        return Err(ConfigurationError::not_supported(&root.field("extenders"), "a scheduler extender"));
-    }
-    if let Some(parallelism) = configuration.parallelism.filter(|parallelism| *parallelism < 1) {
-        return Err(invalid_number("parallelism", parallelism, "at least 1").into());
-    }
     percentage(configuration.percentage_of_nodes_to_score, &root)?;
     let list = root.field("profiles");
     for (index, profile) in configuration.profiles.iter().enumerate() {
         percentage(profile.percentage_of_nodes_to_score, &list.item(index))?;
-    }
-    let (initial, most) = (configuration.pod_initial_backoff_seconds, configuration.pod_max_backoff_seconds);
-    if let Some(initial) = initial.filter(|initial| *initial < 1) {
-        return Err(invalid_number("podInitialBackoffSeconds", initial, "at least 1").into());
-    }
-    if let Some(most) = most.filter(|most| *most < initial.unwrap_or(1)) {
-        let want = "at least podInitialBackoffSeconds";
-        return Err(invalid_number("podMaxBackoffSeconds", most, want).into());
     }
     Ok(())
 }

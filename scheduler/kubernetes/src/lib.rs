@@ -45,8 +45,9 @@ mod tree;
 
 pub use self::{
     configuration::{
-        ConfigurationError, KUBERNETES_API_VERSION, MAX_CONFIGURATION_BYTES, MERIDIAN_API_VERSION,
-        profiles_from_configuration,
+        ClientConnection, ConfigurationError, DEFAULT_LEASE, KUBERNETES_API_VERSION, LeaderElection,
+        MAX_CONFIGURATION_BYTES, MERIDIAN_API_VERSION, ProcessSettings, SchedulerConfiguration,
+        profiles_from_configuration, scheduler_configuration,
     },
     document::DocumentError,
     dump::{Dump, DumpError, MAX_DUMP_BYTES, MAX_YAML_DUMP_BYTES},

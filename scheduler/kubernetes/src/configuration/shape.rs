@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::process::{ClientConnectionSpec, LeaderElectionSpec};
+
 /// What every kind of file starts with.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -22,10 +24,10 @@ pub(super) struct Configuration<'a> {
     _kind: IgnoredAny,
     #[serde(rename = "metadata")]
     _metadata: Option<IgnoredAny>,
-    #[serde(rename = "leaderElection")]
-    _leader_election: Option<IgnoredAny>,
-    #[serde(rename = "clientConnection")]
-    _client_connection: Option<IgnoredAny>,
+    #[serde(borrow)]
+    pub(super) leader_election: Option<LeaderElectionSpec<'a>>,
+    #[serde(borrow)]
+    pub(super) client_connection: Option<ClientConnectionSpec<'a>>,
     #[serde(rename = "enableProfiling")]
     _enable_profiling: bool,
     #[serde(rename = "enableContentionProfiling")]

@@ -187,7 +187,7 @@ fn errors_say_where() {
     fails("profile: []", "profile: unknown field `profile`, expected one of");
     fails("profiles: {}", "profiles: invalid type: map, expected a sequence");
     fails("extenders: [{urlPrefix: x}]", "extenders: a scheduler extender is not supported yet");
-    fails("parallelism: 0", "parallelism is 0, want at least 1");
+    fails("parallelism: 0", "parallelism is 0, want 1 to 100000");
     fails("percentageOfNodesToScore: 101", "percentageOfNodesToScore is 101, want 0 to 100");
     fails("podMaxBackoffSeconds: 0", "podMaxBackoffSeconds is 0, want at least podInitialBackoffSeconds");
     fails(
