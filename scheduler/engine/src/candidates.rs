@@ -2,9 +2,10 @@
 //!
 //! Replicas that see the same hosts would all take the same best host, and be refused there (or crowd it). Each takes
 //! another of the hosts that are near the best, and what it did not take are runners-up for a claim that is refused.
-//! Nothing is looked at beyond what finding the best host has looked at anyway, so the runners-up are hosts that fit and
-//! whose scores are known, and not always all of those.
+//! Runners-up are read from the class' index, or found by bounds in a few blocks more than finding the best host takes: they
+//! are hosts that fit and whose scores are known, one a block, and not always all of those.
 
+use crate::bound;
 use crate::cell::{BLOCK, HostId};
 use crate::class::ClassId;
 use crate::index::Best;
@@ -24,6 +25,11 @@ impl Nearest {
     /// At most so many hosts that score `floor` or more.
     pub(crate) fn new(floor: i64, most: usize) -> Nearest {
         Nearest { floor, most, found: Vec::with_capacity(most + 1) }
+    }
+
+    /// How many hosts are wanted.
+    pub(crate) fn most(&self) -> usize {
+        self.most
     }
 
     /// The score below which nothing is taken in any more.
@@ -58,10 +64,17 @@ impl Scheduler {
         let Some(best) = self.decide(class) else { return Vec::new() };
         let near = Nearest::new(best.score.saturating_sub(tolerance.max(0)), most.max(1));
         let Some(entry) = self.classes.get(class) else { return vec![best] };
-        let version = self.cell.journal.version();
         let near = match &entry.index {
-            Some(index) if index.is_at(version) => index.near(near),
-            _ => self.bounds.near(class, version, near),
+            Some(index) if index.is_at(self.cell.journal.version()) => index.near(near),
+            _ => {
+                let set = self.constraints.get_mut(entry.set);
+                let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &entry.ask, set };
+                let mut near = near;
+                if let Some(linear) = bound::applies(&context) {
+                    self.bounds.near(&context, linear, &mut near);
+                }
+                near
+            }
         };
         let others = near.into_vec().into_iter().filter(|other| other.slot != best.host.index());
         std::iter::once(best)

@@ -7,7 +7,6 @@
 mod column;
 mod device;
 mod journal;
-mod kind;
 mod label;
 mod nomination;
 mod port;
@@ -24,13 +23,12 @@ use rustc_hash::FxHashMap;
 pub(crate) use self::column::{Columns, block_of, shares};
 pub(crate) use self::device::{DeviceSet, DeviceTable};
 pub(crate) use self::journal::Journal;
-pub(crate) use self::kind::Kinds;
 pub(crate) use self::label::LabelIndex;
 pub(crate) use self::port::PortTable;
 pub(crate) use self::record::Record;
 pub(crate) use self::taint::TaintTable;
 use crate::ask::Ask;
-use crate::host::{DEVICE_MILLI, Host, HostError};
+use crate::host::{DEVICE_MILLI, Host, HostError, TaintEffect};
 use crate::placement::{PlaceError, Placement, ReleaseError};
 use crate::resource::{MAX_RESOURCES, ResourceId, ResourceTable, Resources};
 
@@ -58,13 +56,14 @@ pub struct Cell {
     pub(crate) columns: Columns,
     pub(crate) alive: Vec<u64>,
     pub(crate) cordoned: Vec<u64>,
+    /// Hosts that take only pods that tolerate something: cordoned, or with a taint that repels.
+    pub(crate) apart: Vec<u64>,
     pub(crate) records: Vec<Option<Record>>,
     pub(crate) labels: LabelIndex,
     pub(crate) taints: TaintTable,
     pub(crate) ports: PortTable,
     pub(crate) devices: DeviceTable,
     pub(crate) journal: Journal,
-    pub(crate) kinds: Kinds,
     generations: Vec<u32>,
     by_name: FxHashMap<Arc<str>, u32>,
     free_slots: BinaryHeap<Reverse<u32>>,
@@ -114,13 +113,13 @@ impl Cell {
             resources,
             alive: Vec::new(),
             cordoned: Vec::new(),
+            apart: Vec::new(),
             records: Vec::new(),
             labels: LabelIndex::default(),
             taints: TaintTable::default(),
             ports: PortTable::default(),
             devices: DeviceTable::default(),
             journal: Journal::default(),
-            kinds: Kinds::default(),
             generations: Vec::new(),
             by_name: FxHashMap::default(),
             free_slots: BinaryHeap::new(),
@@ -202,7 +201,7 @@ impl Cell {
         self.columns.open(slot);
         self.records[slot] = Some(Record { name, labels: Vec::new(), taints: Vec::new() });
         self.devices.set(slot, host.devices.as_ref());
-        self.count(slot, host);
+        self.count(host);
         self.describe(slot, host);
         Ok(self.id(slot))
     }
@@ -228,7 +227,7 @@ impl Cell {
         }
         self.discount(slot);
         self.devices.set(slot, host.devices.as_ref());
-        self.count(slot, host);
+        self.count(host);
         self.describe(slot, host);
         Ok(())
     }
@@ -247,6 +246,7 @@ impl Cell {
         self.devices.clear(slot);
         self.alive[slot / BLOCK] &= !(1 << (slot % BLOCK));
         self.cordoned[slot / BLOCK] &= !(1 << (slot % BLOCK));
+        self.apart[slot / BLOCK] &= !(1 << (slot % BLOCK));
         self.generations[slot] = self.generations[slot].wrapping_add(1);
         self.free_slots.push(Reverse(slot as u32));
         self.hosts -= 1;
@@ -366,11 +366,10 @@ impl Cell {
     }
 
     /// Counts a host in what is known of the cell as a whole.
-    fn count(&mut self, slot: usize, host: &Host) {
+    fn count(&mut self, host: &Host) {
         insert(&mut self.largest_cpu, host.allocatable.cpu_milli);
         insert(&mut self.largest_devices, device_milli(host));
         self.offered_devices += i128::from(device_milli(host));
-        self.kinds.add(slot, host.allocatable.cpu_milli, host.allocatable.memory);
     }
 
     /// Takes back what [`count`](Self::count) did for the host that is in a slot.
@@ -378,7 +377,6 @@ impl Cell {
         remove(&mut self.largest_cpu, self.columns.allocatable(ResourceId::CPU, slot));
         remove(&mut self.largest_devices, self.devices.capacity_milli(slot));
         self.offered_devices -= i128::from(self.devices.capacity_milli(slot));
-        self.kinds.remove(slot);
     }
 
     fn push_slot(&mut self) -> usize {
@@ -388,8 +386,8 @@ impl Cell {
         if slot.is_multiple_of(BLOCK) {
             self.alive.push(0);
             self.cordoned.push(0);
+            self.apart.push(0);
             self.columns.push_block();
-            self.kinds.push_block();
             self.journal.push_block();
         }
         slot
@@ -403,6 +401,12 @@ impl Cell {
             self.cordoned[block] |= bit;
         } else {
             self.cordoned[block] &= !bit;
+        }
+        let repels = host.taints.iter().any(|taint| taint.effect != TaintEffect::PreferNoSchedule);
+        if host.unschedulable || repels {
+            self.apart[block] |= bit;
+        } else {
+            self.apart[block] &= !bit;
         }
         let labels = self.labels.add(slot as u32, &host.labels);
         let taints = self.taints.add(slot as u32, &host.taints);

@@ -1,4 +1,4 @@
-//! Inner loops over the 64 hosts of a block, and over the bounds of all blocks.
+//! Inner loops over the 64 hosts of a block, and over the points that bound what hosts can score.
 //!
 //! Each is compiled for the plain instruction set and for wide vectors, and the processor at hand chooses, so that one
 //! binary runs everywhere. Results do not depend on the choice: no step is fused or reordered.
@@ -9,9 +9,14 @@
     reason = "loops over lanes, and bounds without a panic on the way, are what compilers turn into vectors"
 )]
 
+mod bounds;
+
 use multiversion::multiversion;
 
-use crate::bound::{Cost, MOST_LOAD};
+pub(crate) use self::bounds::{
+    Candidates, Coordinate, Dominance, Points, Whole, candidates, front, highest_points, highest_scores,
+    largest, least_cost,
+};
 use crate::cell::BLOCK;
 use crate::linear::Linear;
 
@@ -193,78 +198,4 @@ pub(crate) fn best_whole(
             .wrapping_add(base);
     }
     (most < MOST_EXACT).then(|| best_of(&mut totals, mask))
-}
-
-/// The least cost of the hosts of one kind in a block, at a tilt; infinite where there are none, and less than any number
-/// where a host is loaded beyond what bounds hold for.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2"))]
-pub(crate) fn least_cost(
-    first: &[f32; BLOCK],
-    second: &[f32; BLOCK],
-    kinds: &[u32; BLOCK],
-    kind: u32,
-    tilt: f32,
-    cost: Cost,
-) -> f32 {
-    let mut least = [f32::INFINITY; 16];
-    for chunk in 0..BLOCK / 16 {
-        for part in 0..16 {
-            let lane = chunk * 16 + part;
-            let (tilted, other) = (first[lane] + tilt, second[lane]);
-            let value = cost.first * tilted + cost.second * other + cost.difference * (tilted - other).abs();
-            let load = if first[lane] > other { first[lane] } else { other };
-            let value = if load > MOST_LOAD { f32::NEG_INFINITY } else { value };
-            let value = if kinds[lane] == kind { value } else { f32::INFINITY };
-            least[part] = if value < least[part] { value } else { least[part] };
-        }
-    }
-    least.iter().fold(f32::INFINITY, |least, cost| if *cost < least { *cost } else { least })
-}
-
-/// Raises each bound to `top` less the cost where that is higher.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-pub(crate) fn raise_bounds(costs: &[f32], top: f32, bounds: &mut [f32]) {
-    for (bound, cost) in bounds.iter_mut().zip(costs) {
-        let candidate = top - cost;
-        *bound = if candidate > *bound { candidate } else { *bound };
-    }
-}
-
-/// The largest number and the first place that has it.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-pub(crate) fn largest(numbers: &[f32]) -> (usize, f32) {
-    let (chunks, rest) = numbers.as_chunks::<16>();
-    let mut most = [f32::NEG_INFINITY; 16];
-    for chunk in chunks {
-        for lane in 0..16 {
-            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
-        }
-    }
-    let most = most
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |most, number| if *number > most { *number } else { most });
-    (numbers.iter().position(|number| *number == most).unwrap_or(0), most)
-}
-
-/// Appends the places of all numbers of at least `bound`.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+bmi1+bmi2"))]
-pub(crate) fn at_least(numbers: &[f32], bound: f32, places: &mut Vec<u32>) {
-    let (chunks, rest) = numbers.as_chunks::<32>();
-    for (number, chunk) in chunks.iter().enumerate() {
-        let mut mask = 0_u32;
-        for (lane, value) in chunk.iter().enumerate() {
-            mask |= u32::from(*value >= bound) << lane;
-        }
-        while mask != 0 {
-            places.push(number as u32 * 32 + mask.trailing_zeros());
-            mask &= mask - 1;
-        }
-    }
-    let start = chunks.len() * 32;
-    for (number, value) in rest.iter().enumerate() {
-        if *value >= bound {
-            places.push((start + number) as u32);
-        }
-    }
 }

@@ -111,31 +111,14 @@ impl Linear {
                     })
                 };
                 let [one, other] = self.resources;
-                // kube-scheduler does not balance what asks for nothing.
-                let balance = if self.asks_for_any(ask) { self.balance } else { 0 };
-                kernel::best_whole(lanes(one)?, lanes(other)?, self, balance, mask)
+                kernel::best_whole(lanes(one)?, lanes(other)?, self, self.balance_for(ask), mask)
             }
         }
     }
 
-    fn asks_for_any(&self, ask: &Ask) -> bool {
-        self.resources.iter().any(|resource| ask.request(*resource) > 0)
-    }
-
-    /// Whether scores of a class are piecewise linear in the shares in use, on all hosts that can take it: in
-    /// kube-scheduler's arithmetic pods must count for what they ask, and the class must ask for both resources.
-    pub(crate) fn bounds(&self, cell: &Cell, ask: &Ask) -> bool {
-        // A profile that packs likes best the hosts that have no room: bounds that know nothing of room would mislead.
-        self.free
-            && match self.arithmetic {
-                Arithmetic::Meridian => true,
-                Arithmetic::Kubernetes => {
-                    cell.columns.scored_as_requested()
-                        && self.resources.iter().all(|resource| {
-                            ask.request(*resource) > 0
-                                && ask.request(*resource) == ask.scoring_request(*resource)
-                        })
-                }
-            }
+    /// The weight of balance for a class: kube-scheduler does not balance what asks for nothing.
+    pub(crate) fn balance_for(&self, ask: &Ask) -> i32 {
+        let asks = self.resources.iter().any(|resource| ask.request(*resource) > 0);
+        if asks || self.arithmetic == Arithmetic::Meridian { self.balance } else { 0 }
     }
 }

@@ -31,7 +31,7 @@ pub enum Search {
 }
 
 /// What a search by bounds costs beside the blocks that it evaluates, in evaluations of a block.
-const SEARCH_OVERHEAD: f32 = 32.0;
+const SEARCH_OVERHEAD: f32 = 8.0;
 
 /// How much the last search counts in what the next is expected to cost.
 const SEARCH_MEMORY: f32 = 0.25;
@@ -167,11 +167,10 @@ impl Scheduler {
             Search::Index => false,
         });
         let before = entry.index.as_ref().map_or(0, |index| index.bytes());
-        let best = if let Some(linear) = by_bounds {
-            let (best, evaluated) = self.bounds.search(&context, linear);
-            self.bounds.searched_for(class, version);
-            entry.searched += (evaluated as f32 - entry.searched) * SEARCH_MEMORY;
-            best
+        let found = by_bounds.and_then(|linear| self.bounds.search(&context, linear));
+        let best = if let Some(found) = found {
+            entry.searched += (found.evaluated as f32 - entry.searched) * SEARCH_MEMORY;
+            found.best
         } else if let Some(index) = &mut entry.index {
             index.best(&context)
         } else if entry.decided {

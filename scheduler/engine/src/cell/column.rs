@@ -165,6 +165,11 @@ impl Columns {
         self.all_padded = self.all_padded.saturating_add_signed(pods.into());
     }
 
+    /// Whether a host has pods that count in scoring for something else than they ask for.
+    pub(crate) fn is_padded(&self, slot: usize) -> bool {
+        self.padded[slot] > 0
+    }
+
     /// Whether all pods count in scoring for what they ask for.
     pub(crate) fn scored_as_requested(&self) -> bool {
         self.all_padded == 0

@@ -15,12 +15,23 @@ pub(crate) struct ConstraintSet {
     pub(crate) discouraged: Option<Vec<u16>>,
     /// Per slot, the sum of the weights of matching preferred terms.
     pub(crate) preferred: Option<Vec<i32>>,
+    /// Whether some host is admitted of those set apart, and of the rest.
+    pub(crate) admits_apart: bool,
+    pub(crate) admits_rest: bool,
     version: Option<u64>,
 }
 
 impl ConstraintSet {
     pub(crate) fn new(key: ConstraintKey) -> ConstraintSet {
-        ConstraintSet { key, mask: Vec::new(), discouraged: None, preferred: None, version: None }
+        ConstraintSet {
+            key,
+            mask: Vec::new(),
+            discouraged: None,
+            preferred: None,
+            admits_apart: false,
+            admits_rest: false,
+            version: None,
+        }
     }
 
     /// Catches up with the cell.
@@ -30,6 +41,8 @@ impl ConstraintSet {
             Some(version) => self.update(cell, filters, version),
             None => self.build(cell, filters),
         }
+        self.admits_apart = self.mask.iter().zip(&cell.apart).any(|(mask, apart)| mask & apart != 0);
+        self.admits_rest = self.mask.iter().zip(&cell.apart).any(|(mask, apart)| mask & !apart != 0);
         self.version = Some(cell.journal.version());
     }
 

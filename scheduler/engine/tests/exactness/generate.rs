@@ -26,17 +26,20 @@ pub(crate) struct Size {
     pub(crate) steps: RangeInclusive<usize>,
     /// The first class is used at the beginning and the end only, so that what the engine keeps for it gets old.
     pub(crate) sleeper: bool,
+    /// Profiles that spread by CPU and memory alone, as bounds serve them, on hosts that offer almost equally much.
+    pub(crate) spread: bool,
 }
 
 /// The scenario of a seed.
 pub(crate) fn scenario(seed: u64, size: &Size) -> Scenario {
     let mut random = Random::new(seed);
-    let shapes = Shapes::draw(&mut random);
+    let shapes = Shapes::draw(&mut random, size.spread);
     let hosts: Vec<_> =
         (0..random.within(size.hosts.clone())).map(|number| shapes.host(&mut random, number)).collect();
-    let profile = profile::draw(&mut random);
+    let profile = if size.spread { profile::draw_spread(&mut random) } else { profile::draw(&mut random) };
     // However the best host is looked for, it is the same host.
-    let search = *random.pick(&[Search::Adaptive, Search::Index, Search::Bounds]);
+    let ways = [Search::Adaptive, Search::Index, Search::Bounds];
+    let search = if size.spread { Search::Bounds } else { *random.pick(&ways) };
     let mut sample = Reference::new(profile.clone());
     for host in hosts.iter().take(40) {
         sample.add(host.clone()).expect("names are distinct");

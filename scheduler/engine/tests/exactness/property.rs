@@ -46,7 +46,7 @@ fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 fn size(hosts: RangeInclusive<usize>, classes: RangeInclusive<usize>, steps: RangeInclusive<usize>) -> Size {
-    Size { hosts, classes, steps, sleeper: false }
+    Size { hosts, classes, steps, sleeper: false, spread: false }
 }
 
 #[test]
@@ -77,6 +77,16 @@ fn a_class_that_sleeps() {
 #[test]
 fn many_classes() {
     check(30, &size(30..=200, 80..=150, 300..=500));
+}
+
+#[test]
+fn small_cells_searched_by_bounds() {
+    check(600, &Size { spread: true, ..size(1..=70, 1..=8, 40..=160) });
+}
+
+#[test]
+fn cells_searched_by_bounds() {
+    check(60, &Size { spread: true, ..size(200..=1_300, 2..=10, 60..=200) });
 }
 
 #[test]

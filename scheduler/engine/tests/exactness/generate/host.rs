@@ -28,6 +28,8 @@ pub(crate) struct Shapes {
     labelled: usize,
     tainted: usize,
     cordoned: usize,
+    /// Percent of hosts that offer a little less than their shape, as hosts do that report what they have to the byte.
+    uneven: usize,
 }
 
 #[derive(Clone)]
@@ -38,18 +40,24 @@ struct Shape {
 }
 
 impl Shapes {
-    pub(crate) fn draw(random: &mut Random) -> Self {
+    /// With `uneven`, hosts of one shape offer a little less or more than each other.
+    pub(crate) fn draw(random: &mut Random, uneven: bool) -> Self {
         let with_devices = *random.pick(&[0, 0, 50, 90]);
         Shapes {
             shapes: random.several(1..=4, |random| Shape::draw(random, with_devices)),
             labelled: *random.pick(&[0, 50, 95]),
             tainted: *random.pick(&[0, 0, 10, 60]),
             cordoned: *random.pick(&[0, 0, 5, 30]),
+            uneven: if uneven { *random.pick(&[0, 50, 100]) } else { 0 },
         }
     }
 
     pub(crate) fn host(&self, random: &mut Random, number: usize) -> Host {
-        let shape = random.pick(&self.shapes).clone();
+        let mut shape = random.pick(&self.shapes).clone();
+        if random.percent(self.uneven) {
+            shape.allocatable.cpu_milli -= random.below(3) as i64;
+            shape.allocatable.memory -= random.below(1 << 24) as i64;
+        }
         let name = name(number);
         Host {
             allocatable: shape.allocatable,

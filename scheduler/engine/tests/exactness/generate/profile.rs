@@ -23,6 +23,28 @@ pub(crate) fn draw(random: &mut Random) -> Profile {
     }
 }
 
+/// A profile that spreads by CPU and memory, with any weights.
+pub(crate) fn draw_spread(random: &mut Random) -> Profile {
+    let arithmetic = *random.pick(&[Arithmetic::Meridian, Arithmetic::Kubernetes]);
+    let mut profile = Profile::with_strategy("spread", arithmetic, FitStrategy::LeastAllocated);
+    if random.percent(50) {
+        return profile;
+    }
+    for score in &mut profile.scores {
+        score.weight = *random.pick(&[1, 1, 2, 3, 17]);
+        if let ScorePlugin::NodeResourcesFit { resources, .. } = &mut score.plugin {
+            for entry in resources.iter_mut() {
+                entry.weight = *random.pick(&[1, 1, 2, 7, 100]);
+            }
+        }
+    }
+    let last = profile.scores.len() - 1;
+    if random.percent(20) {
+        profile.scores.truncate(last);
+    }
+    profile
+}
+
 fn mixed(random: &mut Random, arithmetic: Arithmetic) -> Profile {
     let mut filters = Vec::new();
     // The order in the profile must not matter, so it is turned round now and then.
