@@ -4,8 +4,10 @@
 
 mod bench;
 mod clock;
+mod cluster;
 mod explain;
 mod output;
+mod plan;
 mod policy;
 mod progress;
 mod serve;
@@ -45,6 +47,10 @@ enum Command {
     Sim(sim::Arguments),
     /// Say why a pod went where it went, or why it did not fit.
     Explain(explain::Arguments),
+    /// Say where the pods of manifests would go on a cluster, and what would let in those that fit nowhere.
+    Plan(plan::PlanArguments),
+    /// Say what would become of a cluster if hosts were drained or added, or another policy chosen.
+    Whatif(plan::WhatIfArguments),
     /// Measure.
     Bench(bench::Arguments),
 }
@@ -71,6 +77,8 @@ fn main() -> ExitCode {
         Command::Kubeconfig(arguments) => arguments.run(),
         Command::Sim(arguments) => sim::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Plan(arguments) => arguments.run(),
+        Command::Whatif(arguments) => arguments.run(),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {

@@ -2,8 +2,7 @@
 
 use anyhow::{Context, bail};
 use clap::Args;
-use kube::config::KubeConfigOptions;
-use kube::{Client, Config};
+use kube::Client;
 use serde_json::Value;
 
 use crate::output;
@@ -40,7 +39,8 @@ impl Arguments {
     }
 
     async fn ask(&self) -> anyhow::Result<Value> {
-        let client = Client::try_from(self.config().await?).context("using the kubeconfig")?;
+        let client = Client::try_from(crate::cluster::find_config(self.kubeconfig.as_deref()).await?)
+            .context("using the kubeconfig")?;
         for part in [&self.name, &self.namespace].into_iter().chain(&self.tenant) {
             if part.is_empty() || !part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
                 bail!(
@@ -56,21 +56,6 @@ impl Arguments {
             Err(kube::Error::Api(status)) => bail!("{}", status.message),
             Err(error) => Err(error).context("asking the server: is the region running?"),
         }
-    }
-
-    async fn config(&self) -> anyhow::Result<Config> {
-        let options = KubeConfigOptions::default();
-        let path = match &self.kubeconfig {
-            Some(path) => Some(path.clone()),
-            None if std::env::var_os("KUBECONFIG").is_some() => None,
-            None => Some(crate::serve::default_data_dir()?.join("kubeconfig")).filter(|path| path.exists()),
-        };
-        let Some(path) = path else {
-            return Config::from_kubeconfig(&options).await.context(
-                "finding a kubeconfig: name one with --kubeconfig, or start a region with `meridian up`",
-            );
-        };
-        crate::serve::client_config(&path, None).await
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`profiles_from_configuration`] turns a scheduler configuration file into engine
 //!   [`Profile`](meridian_engine::Profile)s;
 //! - [`Dump`] reads what `kubectl get nodes,pods -A -o json` prints;
+//! - [`Manifests`] reads the files that people apply, as the pods that they would bring;
 //! - [`Quantity`] is the exact reading of quantities such as `500m` and `1.5Gi` that all of these use.
 //!
 //! The rules are those of Kubernetes 1.34. Objects come as JSON values; the few fields that matter are read through
@@ -37,6 +38,7 @@ mod configuration;
 mod document;
 mod dump;
 mod error;
+mod manifest;
 mod node;
 mod pod;
 mod quantity;
@@ -52,6 +54,9 @@ pub use self::{
     document::DocumentError,
     dump::{Dump, DumpError, MAX_DUMP_BYTES, MAX_YAML_DUMP_BYTES},
     error::ObjectError,
+    manifest::{
+        MAX_MANIFEST_BYTES, MAX_MANIFEST_PODS, ManifestError, Manifests, PodGroup, Replicas, Workload,
+    },
     node::host_from_node,
     pod::{DEFAULT_SCHEDULER_NAME, Phase, Pod, PodView, pod_from_object},
     quantity::{Quantity, QuantityError},

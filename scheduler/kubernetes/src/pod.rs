@@ -18,6 +18,9 @@ mod unsupported;
 /// The scheduler of pods that name none.
 pub const DEFAULT_SCHEDULER_NAME: &str = "default-scheduler";
 
+/// What kubelets put on the pods that they run by themselves.
+const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
+
 /// A translated pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
@@ -49,12 +52,17 @@ pub struct PodView {
     pub scheduler_name: String,
     /// Higher goes first.
     pub priority: i32,
+    /// No other pod makes way for it (`preemptionPolicy: Never`).
+    pub never_preempts: bool,
     /// The host that the pod is bound to.
     pub bound_to: Option<String>,
     /// How far the pod has come.
     pub phase: Phase,
     /// Being deleted, though perhaps still running.
     pub deleting: bool,
+    /// It belongs to its host and does not move when the host is drained: a pod of a DaemonSet, or one that the host runs by
+    /// itself (a mirror pod).
+    pub stays: bool,
 }
 
 /// How far a pod has come.
@@ -146,9 +154,12 @@ fn view(object: &spec::PodObject<'_>) -> Result<PodView, ObjectError> {
         uid: metadata.uid.to_owned(),
         scheduler_name: or(object.spec.scheduler_name, DEFAULT_SCHEDULER_NAME),
         priority: object.spec.priority.unwrap_or(0),
+        never_preempts: object.spec.preemption_policy == "Never",
         bound_to: (!object.spec.node_name.is_empty()).then(|| object.spec.node_name.to_owned()),
         phase: phase(object.status.phase)?,
         deleting: metadata.deletion_timestamp.is_some(),
+        stays: metadata.annotations.contains_key(MIRROR_ANNOTATION)
+            || metadata.owner_references.iter().any(|owner| owner.controller && owner.kind == "DaemonSet"),
     })
 }
 

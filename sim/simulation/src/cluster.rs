@@ -3,10 +3,22 @@
 //! The dump is what `kubectl get nodes,pods -A -o json` prints. Pods that are bound take what they hold on their nodes;
 //! then the pod in question is decided upon, under any profile, as if it were the next to be scheduled. One that is bound
 //! already is taken off its node first, so the answer says where it would go today.
+//!
+//! `model` is the cluster in an engine; `plan` decides on manifests and `whatif` on changes of the cluster, with the same.
 
-use meridian_engine::{ClassId, PlaceError, Scheduler};
-use meridian_kubernetes::{Dump, Pod};
+mod model;
+mod plan;
+mod remedy;
+mod table;
+mod whatif;
 
+use meridian_kubernetes::Dump;
+
+use self::model::{Model, class};
+pub use self::model::{Usage, Utilization};
+pub use self::plan::{Plan, PlannedWorkload, plan};
+pub use self::remedy::Remedy;
+pub use self::whatif::{Consequences, Hypothesis, Move, Waits, what_if};
 use crate::SimulationError;
 use crate::policy::Policy;
 use crate::story::{Attempt, Story};
@@ -20,46 +32,17 @@ pub struct ClusterStory {
     pub caveats: Vec<String>,
 }
 
-fn class(scheduler: &mut Scheduler, pod: &Pod) -> Result<ClassId, SimulationError> {
-    scheduler.class(&pod.demand).map_err(|source| SimulationError::Demand { pod: pod.view.key(), source })
-}
-
 /// Decides on one pod of a dump, named `namespace/name`.
 pub fn cluster_story(dump: &Dump, policy: &Policy, wanted: &str) -> Result<ClusterStory, SimulationError> {
-    if dump.hosts.is_empty() {
-        return Err(SimulationError::NoHosts);
-    }
-    let pod =
-        dump.pods.iter().find(|pod| pod.view.key() == wanted).ok_or_else(|| SimulationError::UnknownPod {
-            pod: wanted.to_owned(),
-            example: dump.pods.first().map_or_else(|| "none".to_owned(), |pod| pod.view.key()),
-        })?;
-    let mut scheduler = Scheduler::new(policy.profile(&[])?)?;
-    for host in &dump.hosts {
-        scheduler.add_host(host)?;
-    }
-    let mut caveats = Vec::new();
-    for bound in dump.pods.iter().filter(|bound| bound.view.holds_resources() && bound.view.key() != wanted) {
-        let Some(node) = &bound.view.bound_to else { continue };
-        let Some(host) = scheduler.cell().host_named(node) else {
-            caveats
-                .push(format!("pod {} is bound to node {node}, which is not in the dump", bound.view.key()));
-            continue;
-        };
-        let class = class(&mut scheduler, bound)?;
-        match scheduler.place(class, host, 0) {
-            // It holds its node for as long as the scheduler lives.
-            Ok(_held) => {}
-            Err(error @ (PlaceError::Insufficient { .. } | PlaceError::PortTaken)) => caveats.push(format!(
-                "pod {} does not fit on its node {node} beside the others ({error}) and is left out",
-                bound.view.key()
-            )),
-            Err(error) => caveats.push(format!("pod {} is left out: {error}", bound.view.key())),
-        }
-    }
-    for path in pod.unsupported.iter().chain(&pod.unsupported_preferences) {
-        caveats.push(format!("{path} of the pod is not looked at"));
-    }
+    let unknown = || SimulationError::UnknownPod {
+        pod: wanted.to_owned(),
+        example: dump.pods.first().map_or_else(|| "none".to_owned(), |pod| pod.view.key()),
+    };
+    let pod = dump.pods.iter().find(|pod| pod.view.key() == wanted);
+    let mut model = Model::new(dump, policy, |pod| pod.view.key() == wanted)?;
+    let pod = pod.ok_or_else(unknown)?;
+    model.note_unsupported("the pod", pod);
+    let Model { mut scheduler, caveats, .. } = model;
     let class = class(&mut scheduler, pod)?;
     let choice = scheduler.decide(class);
     let attempts =

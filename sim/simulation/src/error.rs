@@ -42,6 +42,14 @@ pub enum SimulationError {
     /// A trace without hosts.
     #[error("the trace has no hosts, want at least one")]
     NoHosts,
+    /// A host that the cluster does not have.
+    #[error("host {host} is not in the cluster, whose first host is {example}")]
+    UnknownHost {
+        /// The name given.
+        host: String,
+        /// A name that there is.
+        example: String,
+    },
     /// An experiment on devices needs some.
     #[error("the hosts have no devices, the experiment measures how many of them are allocated")]
     NoDevices,

@@ -13,13 +13,17 @@ mod digest;
 mod error;
 mod openb;
 mod policy;
+mod quantities;
 mod recorder;
 mod simulation;
 mod story;
 mod translate;
 mod typical;
 
-pub use self::cluster::{ClusterStory, cluster_story};
+pub use self::cluster::{
+    ClusterStory, Consequences, Hypothesis, Move, Plan, PlannedWorkload, Remedy, Usage, Utilization, Waits,
+    cluster_story, plan, what_if,
+};
 pub use self::error::SimulationError;
 pub use self::openb::{OpenbExperiment, openb_experiment, openb_story};
 pub use self::policy::{POLICIES, Policy};

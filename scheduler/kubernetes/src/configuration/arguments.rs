@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::plugins::{Dialect, Named, Scorer, named};
 use super::shape::{
-    AffinityArguments, BalancedArguments, FitArguments, PluginConfig, Point, ResourceSpec, ScoringStrategy,
+    AffinityArguments, BalancedArguments, FitArguments, PluginConfig, Point, PreemptionArguments,
+    ResourceSpec, ScoringStrategy, VolumeArguments,
 };
 use super::{ConfigurationError, KUBERNETES_API_VERSION, MERIDIAN_API_VERSION};
 use crate::error::{ObjectError, invalid, invalid_number};
@@ -65,6 +66,8 @@ pub(super) fn arguments(
             (Named::Known(_), _) => {
                 return Err(invalid(name, config.name, "a plugin that takes arguments").into());
             }
+            (_, "DefaultPreemption") => preemption(&config.args, &path)?,
+            (_, "VolumeBinding") => volumes(&config.args, &path)?,
             (Named::Lacking | Named::Around, _) => {
                 let what = format!("giving arguments to plugin {}", config.name);
                 return Err(ConfigurationError::not_supported(&name, what));
@@ -150,6 +153,37 @@ fn affinity(given: &Value, path: &Path<'_>) -> Result<(), ConfigurationError> {
         }
         None => Ok(()),
     }
+}
+
+/// How many hosts to try victims on: it must make sense, and all are looked at.
+fn preemption(given: &Value, path: &Path<'_>) -> Result<(), ConfigurationError> {
+    let given: PreemptionArguments<'_> = optional(given, path)?;
+    check_header(given.api_version, given.kind, "DefaultPreemptionArgs", path)?;
+    let (share, count) = (given.min_candidate_nodes_percentage, given.min_candidate_nodes_absolute);
+    if let Some(share) = share.filter(|share| !(0..=100).contains(share)) {
+        return Err(invalid_number(path.field("minCandidateNodesPercentage"), share, "0 to 100").into());
+    }
+    if let Some(count) = count.filter(|count| *count < 0) {
+        return Err(invalid_number(path.field("minCandidateNodesAbsolute"), count, "at least 0").into());
+    }
+    if (share, count) == (Some(0), Some(0)) {
+        let want = "more than 0, since minCandidateNodesPercentage is 0";
+        return Err(invalid_number(path.field("minCandidateNodesAbsolute"), 0, want).into());
+    }
+    Ok(())
+}
+
+/// How volumes are bound: it must make sense, and concerns no pod that is scheduled here.
+fn volumes(given: &Value, path: &Path<'_>) -> Result<(), ConfigurationError> {
+    let given: VolumeArguments<'_> = optional(given, path)?;
+    check_header(given.api_version, given.kind, "VolumeBindingArgs", path)?;
+    if let Some(timeout) = given.bind_timeout_seconds.filter(|timeout| *timeout < 0) {
+        return Err(invalid_number(path.field("bindTimeoutSeconds"), timeout, "at least 0").into());
+    }
+    if !given.shape.is_empty() {
+        points(&given.shape, &path.field("shape"))?;
+    }
+    Ok(())
 }
 
 /// The resources at `path`, CPU and memory when there are none. Without a weight, or with weight 0, a resource counts

@@ -166,3 +166,21 @@ pub(super) struct AffinityArguments<'a> {
     pub(super) kind: Option<&'a str>,
     pub(super) added_affinity: Option<IgnoredAny>,
 }
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub(super) struct PreemptionArguments<'a> {
+    pub(super) api_version: Option<&'a str>,
+    pub(super) kind: Option<&'a str>,
+    pub(super) min_candidate_nodes_percentage: Option<i64>,
+    pub(super) min_candidate_nodes_absolute: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub(super) struct VolumeArguments<'a> {
+    pub(super) api_version: Option<&'a str>,
+    pub(super) kind: Option<&'a str>,
+    pub(super) bind_timeout_seconds: Option<i64>,
+    pub(super) shape: Vec<Point>,
+}

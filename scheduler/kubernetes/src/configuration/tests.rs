@@ -160,6 +160,19 @@ profiles:
 }
 
 #[test]
+fn arguments_of_what_is_not_chosen_here_are_accepted() {
+    let profile = one("
+profiles:
+- pluginConfig:
+  - name: DefaultPreemption
+    args: {kind: DefaultPreemptionArgs, minCandidateNodesPercentage: 10, minCandidateNodesAbsolute: 100}
+  - name: VolumeBinding
+    args: {kind: VolumeBindingArgs, bindTimeoutSeconds: 600}
+");
+    assert_eq!(profile, Profile::kubernetes());
+}
+
+#[test]
 fn the_head_of_the_file_must_be_right() {
     for (text, want) in [
         ("", "object: invalid type: null, expected an object"),
@@ -313,6 +326,22 @@ fn errors_in_arguments_say_where() {
     config(
         "[{name: PodTopologySpread, args: {}}]",
         "[0].name: giving arguments to plugin PodTopologySpread is not",
+    );
+    config(
+        "[{name: DefaultPreemption, args: {minCandidateNodesPercentage: 101}}]",
+        "[0].args.minCandidateNodesPercentage is 101, want 0 to 100",
+    );
+    config(
+        "[{name: DefaultPreemption, args: {minCandidateNodesPercentage: 0, minCandidateNodesAbsolute: 0}}]",
+        "[0].args.minCandidateNodesAbsolute is 0, want more than 0",
+    );
+    config(
+        "[{name: VolumeBinding, args: {bindTimeoutSeconds: -1}}]",
+        "[0].args.bindTimeoutSeconds is -1, want at least 0",
+    );
+    config(
+        "[{name: VolumeBinding, args: {shape: [{utilization: 0, score: 11}]}}]",
+        "[0].args.shape[0].score is 11, want 0 to 10",
     );
     config("[{name: Foo}]", "[0].name: unknown plugin \"Foo\"");
     config("[{name: NodeAffinity}, {name: NodeAffinity}]", "[1].name: \"NodeAffinity\" is given twice");

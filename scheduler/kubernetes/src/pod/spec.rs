@@ -26,6 +26,16 @@ pub(super) struct Metadata<'a> {
     pub(super) name: &'a str,
     pub(super) uid: &'a str,
     pub(super) deletion_timestamp: Option<IgnoredAny>,
+    pub(super) annotations: BTreeMap<String, IgnoredAny>,
+    #[serde(borrow)]
+    pub(super) owner_references: Vec<OwnerReference<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OwnerReference<'a> {
+    pub(super) kind: &'a str,
+    pub(super) controller: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -34,6 +44,7 @@ pub(super) struct PodSpec<'a> {
     pub(super) node_name: &'a str,
     pub(super) scheduler_name: &'a str,
     pub(super) priority: Option<i32>,
+    pub(super) preemption_policy: &'a str,
     pub(super) host_network: bool,
     #[serde(borrow)]
     pub(super) containers: Vec<Container<'a>>,

@@ -388,7 +388,7 @@ fn what_is_not_honoured_is_listed() {
 fn the_view_says_who_the_pod_is() {
     let bound = pod_from_object(&json!({
         "metadata": {"name": "p", "namespace": "ns", "uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z"},
-        "spec": {"containers": [{}], "nodeName": "n", "schedulerName": "s", "priority": -5},
+        "spec": {"containers": [{}], "nodeName": "n", "schedulerName": "s", "priority": -5, "preemptionPolicy": "Never"},
         "status": {"phase": "Running"},
     }))
     .unwrap();
@@ -398,11 +398,22 @@ fn the_view_says_who_the_pod_is() {
         uid: "u".into(),
         scheduler_name: "s".into(),
         priority: -5,
+        never_preempts: true,
         bound_to: Some("n".into()),
         phase: Phase::Running,
         deleting: true,
+        stays: false,
     };
     assert_eq!(bound.view, want);
+    for (metadata, stays) in [
+        (json!({"ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": true}]}), true),
+        (json!({"ownerReferences": [{"kind": "ReplicaSet", "name": "r", "controller": true}]}), false),
+        (json!({"annotations": {"kubernetes.io/config.mirror": "x"}}), true),
+    ] {
+        let mut object = json!({"metadata": metadata, "spec": {"containers": [{}]}});
+        object["metadata"]["name"] = "p".into();
+        assert_eq!(pod_from_object(&object).unwrap().view.stays, stays, "{object}");
+    }
     assert!(bound.view.holds_resources());
     // A bound pod is of the class of its pending siblings; only who asks for it gets the name of the host as well.
     let pending = pod_from_object(&json!({"metadata": {"name": "q"}, "spec": {"containers": [{}]}})).unwrap();
