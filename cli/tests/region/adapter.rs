@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use futures::{StreamExt, TryStreamExt, pin_mut};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::api::{Api, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -139,7 +140,9 @@ async fn pods_that_name_a_profile_are_scheduled_and_no_others() {
     pods.create(&PostParams::default(), &pod("huge", "packing", "100000")).await.expect("it is created");
     let events: Api<Event> = Api::default_namespaced(client.clone());
     let failed = event(&events, "huge", "FailedScheduling").await;
-    assert_eq!(failed.message.as_deref(), Some("0/8 nodes are available: 8 Insufficient cpu."));
+    let message = failed.message.unwrap_or_default();
+    let want = "0/8 nodes are available: 8 Insufficient cpu. preemption: 0/8 nodes are available: ";
+    assert!(message.starts_with(want), "{message}");
     let component = failed.source.and_then(|source| source.component);
     assert_eq!((component.as_deref(), failed.type_.as_deref()), (Some("packing"), Some("Warning")));
     let huge = pods.get("huge").await.expect("it is there");
@@ -207,6 +210,59 @@ async fn another_takes_over_from_one_that_is_killed() {
     check_room(&client, &placed.into_iter().chain(packed).collect()).await;
     let (well, said) = second.interrupt();
     assert!(well, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pods_of_lower_priority_make_way() {
+    let region =
+        Region::start(&["--hosts", "1", "--create-delay", "5", "--start-delay", "5", "--stop-delay", "5"]);
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let client = client(&region).await;
+    let pods: Api<Pod> = Api::default_namespaced(client.clone());
+    let (mut process, metrics) = scheduler(&region, &dir, "one");
+    process.line("leads");
+    let class: PriorityClass = serde_json::from_value(json!({"metadata": {"name": "high"}, "value": 100}))
+        .expect("it is a priority class");
+    let classes: Api<PriorityClass> = Api::all(client.clone());
+    classes.create(&PostParams::default(), &class).await.expect("it is created");
+    let milli = allocatable(&client).await;
+    // Two fill the host but for a little; what comes then needs the room of one.
+    for name in ["low-0", "low-1"] {
+        let low = pod(name, "spreading", &format!("{}m", milli * 2 / 5));
+        pods.create(&PostParams::default(), &low).await.expect("it is created");
+    }
+    running(&pods, "spreading", 2).await;
+    let plan =
+        meridian().args(["whatif", "--json", "--server", &region.url]).output().expect("the program runs");
+    let answer: serde_json::Value = serde_json::from_slice(&plan.stdout).expect("it prints JSON");
+    assert_eq!(answer["before"]["resources"]["cpu"]["used"], json!(milli * 2 / 5 * 2));
+
+    let mut high = pod("high", "packing", &format!("{}m", milli * 2 / 5));
+    high.spec.as_mut().expect("it has a spec").priority_class_name = Some("high".to_owned());
+    pods.create(&PostParams::default(), &high).await.expect("it is created");
+    running(&pods, "packing", 1).await;
+    let left = pods.list(&ListParams::default().labels("app=spreading")).await.expect("the list comes").items;
+    assert_eq!(left.len(), 1, "one made way");
+    let gone = if left[0].metadata.name.as_deref() == Some("low-0") { "low-1" } else { "low-0" };
+    let events: Api<Event> = Api::default_namespaced(client);
+    let told = event(&events, gone, "Preempted").await;
+    let message = told.message.unwrap_or_default();
+    assert!(message.starts_with("Preempted by pod default/high on node "), "{message}");
+    assert_eq!(value(&get(&metrics), "scheduler_preemption_attempts_total"), 1.0);
+    let (well, said) = process.interrupt();
+    assert!(well, "{said}");
+}
+
+/// What the only host offers, in thousandths of a CPU.
+async fn allocatable(client: &Client) -> u64 {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let node = nodes.list(&ListParams::default()).await.expect("the list comes").items.remove(0);
+    let offered = node.status.and_then(|status| status.allocatable).expect("it offers something");
+    let cpu = &offered["cpu"].0;
+    match cpu.strip_suffix('m') {
+        Some(milli) => milli.parse().expect("thousandths of CPUs are a number"),
+        None => cpu.parse::<u64>().expect("CPUs are a number") * 1_000,
+    }
 }
 
 /// No host has more pods of 100 thousandths than its CPUs come to.

@@ -17,9 +17,10 @@ use tokio::task::JoinHandle;
 use crate::bind::{self, Writer};
 use crate::core::{Core, Limits};
 use crate::election::Elector;
+use crate::evict;
 use crate::follow::{Followed, follow};
 use crate::metrics::Metrics;
-use crate::news::{BindOrder, Change, Kind, Told};
+use crate::news::{BindOrder, Change, EvictOrder, Kind, Told};
 use crate::pace::Pace;
 use crate::serve::{Readiness, serve};
 use crate::tell::Teller;
@@ -29,6 +30,9 @@ const BATCH: usize = 64;
 
 /// How many changes may wait to be taken in.
 const CHANGES: usize = 4_096;
+
+/// How many preemptions may wait to be carried out, and how many are at a time.
+const EVICTIONS: (usize, usize) = (256, 8);
 
 /// How many things may wait to be told. Beyond that, scheduled pods are not told of.
 const TOLD: usize = 4_096;
@@ -130,10 +134,13 @@ impl Adapter {
         let (told, to_tell) = mpsc::channel(TOLD);
 
         let mut tasks = Vec::new();
-        for kind in [Kind::Hosts, Kind::Pods] {
+        for kind in [Kind::Hosts, Kind::Pods, Kind::Budgets] {
             let (changes, followed) = (changes.clone(), followed.clone());
             tasks.push(tokio::spawn(follow(client.clone(), kind, changes, followed, metrics.clone())));
         }
+        let (evictions, to_evict) = mpsc::channel(EVICTIONS.0);
+        let evicting = evict::carry_out(writer.clone(), to_evict, changes.clone(), EVICTIONS.1);
+        tasks.push(tokio::spawn(evicting));
         tasks.push(tokio::spawn(bind::carry_out(writer.clone(), to_bind, changes, at_once)));
         let teller = Teller::new(writer.clone(), clock.clone(), identity.clone());
         tasks.push(tokio::spawn(teller.run(to_tell, at_once)));
@@ -142,8 +149,15 @@ impl Adapter {
             let readiness = readiness(followed, is_synced.clone());
             tasks.push(tokio::spawn(serve(listener, registry, readiness, ended.clone())));
         }
-        let scheduling =
-            Scheduling { core, clock: clock.clone(), metrics: metrics.clone(), is_synced, orders, told };
+        let scheduling = Scheduling {
+            core,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            is_synced,
+            orders,
+            evictions,
+            told,
+        };
         let scheduling = tokio::spawn(scheduling.run(incoming, is_leading.clone(), ended.clone()));
         let elector = process
             .leader_election
@@ -257,6 +271,7 @@ struct Scheduling {
     metrics: Metrics,
     is_synced: Arc<AtomicBool>,
     orders: mpsc::Sender<BindOrder>,
+    evictions: mpsc::Sender<EvictOrder>,
     told: mpsc::Sender<Told>,
 }
 
@@ -309,6 +324,10 @@ impl Scheduling {
     fn send(&mut self, now: Duration) {
         while let Ok(permit) = self.orders.try_reserve() {
             let Some(order) = self.core.next_order() else { break };
+            permit.send(order);
+        }
+        while let Ok(permit) = self.evictions.try_reserve() {
+            let Some(order) = self.core.next_eviction() else { break };
             permit.send(order);
         }
         while let Ok(permit) = self.told.try_reserve() {

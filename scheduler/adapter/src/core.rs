@@ -5,11 +5,13 @@
 //! the watch says that it is there. What the watch says of the past never ends an assumption: a pod that is said not to be
 //! bound while it is being bound is old news.
 
+mod budgets;
 mod decide;
 mod engines;
 mod feed;
 mod hosts;
 mod pods;
+mod preempt;
 mod queue;
 mod tell;
 
@@ -22,12 +24,13 @@ use std::time::Duration;
 
 use meridian_engine::{HostId, Profile, ProfileError};
 
+use self::budgets::Budgets;
 use self::engines::{Engines, Hold};
 use self::hosts::Hosts;
 use self::pods::Pods;
 use self::queue::{LineId, Queue};
 use crate::metrics::Metrics;
-use crate::news::{BindOrder, Told};
+use crate::news::{BindOrder, EvictOrder, Kind, Told};
 
 /// Times and limits of the core.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +74,10 @@ pub(crate) struct Core {
     gated: usize,
     binding: usize,
     assumed: usize,
+    nominated: usize,
+    budgets: Budgets,
+    /// By pod that is being stopped, who waits for its room.
+    awaited: BTreeMap<u64, BTreeSet<u64>>,
     /// Room that the API server refused to give: it may know of something that is not seen here.
     avoided: VecDeque<(Duration, Hold)>,
     /// Hosts that have more room or are described anew since lines were last looked at.
@@ -80,9 +87,12 @@ pub(crate) struct Core {
     to_tell: BTreeSet<(Duration, u64)>,
     told: VecDeque<Told>,
     orders: VecDeque<BindOrder>,
-    /// Listings begun: of hosts, of pods.
-    listings: [u64; 2],
-    listed: [bool; 2],
+    evictions: VecDeque<EvictOrder>,
+    /// Listings begun, of each kind.
+    listings: [u64; 3],
+    listed: [bool; 3],
+    /// When it last heard of the time.
+    now: Duration,
 }
 
 impl Core {
@@ -105,6 +115,9 @@ impl Core {
             gated: 0,
             binding: 0,
             assumed: 0,
+            nominated: 0,
+            budgets: Budgets::default(),
+            awaited: BTreeMap::new(),
             avoided: VecDeque::new(),
             helped: BTreeSet::new(),
             explained: BTreeMap::new(),
@@ -112,14 +125,16 @@ impl Core {
             to_tell: BTreeSet::new(),
             told: VecDeque::new(),
             orders: VecDeque::new(),
-            listings: [0; 2],
-            listed: [false; 2],
+            evictions: VecDeque::new(),
+            listings: [0; 3],
+            listed: [false; 3],
+            now: Duration::ZERO,
         })
     }
 
     /// Whether all hosts and pods have been heard of once.
     pub(crate) fn is_synced(&self) -> bool {
-        self.listed == [true; 2]
+        self.listed[Kind::Hosts as usize] && self.listed[Kind::Pods as usize]
     }
 
     /// Whether some pod is being bound.
@@ -139,6 +154,11 @@ impl Core {
     /// The scheduler's name under a profile.
     fn name(&self, profile: Option<usize>) -> Arc<str> {
         profile.and_then(|profile| self.names.get(profile)).cloned().unwrap_or_default()
+    }
+
+    /// The next order to stop pods.
+    pub(crate) fn next_eviction(&mut self) -> Option<EvictOrder> {
+        self.evictions.pop_front()
     }
 
     /// The next order to bind a pod.
@@ -166,7 +186,7 @@ impl Core {
         self.metrics.set_pending(
             self.queue.active(),
             self.backing_off.len(),
-            self.queue.unschedulable(),
+            self.queue.unschedulable() + self.nominated,
             self.gated,
         );
         self.metrics.set_cache(self.engines.hosts(), self.pods.len(), self.binding + self.assumed);

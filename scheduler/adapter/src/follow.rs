@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
@@ -15,7 +16,7 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
-use crate::news::{Change, Kind, host_news, pod_id, pod_news};
+use crate::news::{Change, Kind, budget_news, host_news, pod_id, pod_news};
 use crate::object::Object;
 
 /// How many objects a page of a list has.
@@ -24,9 +25,9 @@ const PAGE: u32 = 1_000;
 /// Pods that have ended take nothing and wait for nothing; with this selector they come as deleted.
 const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// Whether the streams of both kinds are up, for readiness.
+/// Whether the streams of all kinds are up, for readiness.
 #[derive(Debug, Default)]
-pub(crate) struct Followed([AtomicBool; 2]);
+pub(crate) struct Followed([AtomicBool; 3]);
 
 impl Followed {
     fn set(&self, kind: Kind, is_up: bool) {
@@ -34,7 +35,8 @@ impl Followed {
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.0.iter().all(|up| up.load(Ordering::Relaxed))
+        // An API server need not have budgets.
+        [Kind::Hosts, Kind::Pods].iter().all(|kind| self.0[*kind as usize].load(Ordering::Relaxed))
     }
 }
 
@@ -49,6 +51,7 @@ pub(crate) async fn follow(
     let (resource, config) = match kind {
         Kind::Hosts => (ApiResource::erase::<v1::Node>(&()), watcher::Config::default()),
         Kind::Pods => (ApiResource::erase::<v1::Pod>(&()), watcher::Config::default().fields(NOT_ENDED)),
+        Kind::Budgets => (ApiResource::erase::<PodDisruptionBudget>(&()), watcher::Config::default()),
     };
     let api: Api<Object> = Api::all_with(client, &resource);
     let stream = watch(api, config.page_size(PAGE)).default_backoff();
@@ -81,6 +84,13 @@ fn change(kind: Kind, event: Event<Object>) -> Change {
         (Kind::Hosts, Event::Apply(object) | Event::InitApply(object)) => host_news(&object.value),
         (Kind::Pods, Event::Apply(object) | Event::InitApply(object)) => {
             Change::Pod(Box::new(pod_news(&object.value)))
+        }
+        (Kind::Budgets, Event::Apply(object) | Event::InitApply(object)) => {
+            Change::Budget(budget_news(&object.value))
+        }
+        (Kind::Budgets, Event::Delete(object)) => {
+            let id = pod_id(&object.value);
+            Change::BudgetGone(id.namespace, id.name)
         }
         (Kind::Hosts, Event::Delete(object)) => Change::HostGone(pod_id(&object.value).name),
         (Kind::Pods, Event::Delete(object)) => Change::PodGone(pod_id(&object.value)),

@@ -7,6 +7,7 @@
 //! ```text
 //! API server ==nodes, pods==> follow --changes--> core --> engines
 //!            <==bindings===== bind   <--orders---
+//!            <==deletions==== evict  <-----
 //!            <==events, conditions=== tell <-----
 //!            <==lease======= election
 //! ```
@@ -25,6 +26,8 @@
 //! - *A node goes away* with pods on it, and comes back. Its pods are held again as they are said to be there.
 //! - *A pod cannot be read*, or asks for what is not supported. It is not scheduled and says why. One that is bound by others
 //!   closes its host, since nobody knows what it takes.
+//! - *A victim of preemption does not go.* The pod that is to have its room keeps its nomination, and waits. Where pods may not be
+//!   deleted, nobody is asked again for a minute.
 //! - *The process dies.* Nothing is kept on disk: the next one lists all again. Another process takes over when the lease
 //!   has run out.
 //! - *The lease is lost.* The adapter ends, and so should its process.
@@ -35,11 +38,13 @@ mod adapter;
 mod bind;
 mod core;
 mod election;
+mod evict;
 mod follow;
 mod metrics;
 mod news;
 mod object;
 mod pace;
+mod selector;
 mod serve;
 mod tell;
 

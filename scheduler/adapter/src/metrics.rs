@@ -206,6 +206,14 @@ impl Metrics {
         }
     }
 
+    /// Others have to make way for a pod.
+    pub(crate) fn preempted(&self, victims: usize) {
+        self.preemption_attempts.inc();
+        if victims > 0 {
+            self.preemption_victims.observe(victims as f64);
+        }
+    }
+
     pub(crate) fn set_leader(&self, name: &str, leads: bool) {
         self.leader.with_label_values(&[name]).set(leads.into());
     }

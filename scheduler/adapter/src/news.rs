@@ -1,10 +1,13 @@
 //! What is heard of the cluster, as the core takes it in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use meridian_engine::{Demand, Host};
 use meridian_kubernetes::{Phase, host_from_node, pod_from_object};
 use serde_json::Value;
+
+use crate::selector::Selector;
 
 /// Which pod: names are used again, uids are not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +22,8 @@ pub(crate) struct PodId {
 pub(crate) enum Kind {
     Hosts,
     Pods,
+    /// Disruption budgets; an API server need not have them.
+    Budgets,
 }
 
 /// Something that has happened.
@@ -36,8 +41,14 @@ pub(crate) enum Change {
     Pod(Box<PodNews>),
     /// A pod is gone.
     PodGone(PodId),
+    /// A disruption budget is there, or has changed.
+    Budget(BudgetNews),
+    /// A disruption budget is gone: its namespace and name.
+    BudgetGone(String, String),
     /// What came of a binding.
     Bound(u64, Outcome),
+    /// Pods could not be stopped that were to make way for one, and why.
+    NotEvicted(u64, String),
 }
 
 /// What came of an order to bind a pod.
@@ -51,6 +62,16 @@ pub(crate) enum Outcome {
     Refused(String),
     /// The pod is not there any more.
     Gone,
+}
+
+/// A disruption budget as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BudgetNews {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) selector: Selector,
+    /// How many more of its pods may be disrupted.
+    pub(crate) allowed: i32,
 }
 
 /// What a pod asks for, as far as it can be scheduled.
@@ -70,6 +91,11 @@ pub(crate) struct PodNews {
     pub(crate) id: PodId,
     pub(crate) scheduler_name: String,
     pub(crate) priority: i32,
+    /// Nobody makes way for it.
+    pub(crate) never_preempts: bool,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// When it started, in seconds since 1970; when nobody knows, now.
+    pub(crate) started: i64,
     pub(crate) node: Option<String>,
     /// All its containers have ended: it takes nothing any more.
     pub(crate) has_ended: bool,
@@ -97,6 +123,13 @@ pub(crate) fn host_news(object: &Value) -> Change {
 
 /// A pod as it is now.
 pub(crate) fn pod_news(object: &Value) -> PodNews {
+    let labels = object["metadata"]["labels"].as_object().map(|labels| {
+        let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+        labels.iter().filter_map(text).collect()
+    });
+    let labels = labels.unwrap_or_default();
+    let started = text(object, ["status", "startTime"]).parse::<jiff::Timestamp>();
+    let started = started.map_or(i64::MAX, jiff::Timestamp::as_second);
     let is_gated = object["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty());
     match pod_from_object(object) {
         Ok(pod) => {
@@ -112,6 +145,9 @@ pub(crate) fn pod_news(object: &Value) -> PodNews {
                 id: PodId { namespace: pod.view.namespace, name: pod.view.name, uid: pod.view.uid },
                 scheduler_name: pod.view.scheduler_name,
                 priority: pod.view.priority,
+                never_preempts: pod.view.never_preempts,
+                labels,
+                started,
                 node: pod.view.bound_to,
                 has_ended: matches!(pod.view.phase, Phase::Succeeded | Phase::Failed),
                 is_deleting: pod.view.deleting,
@@ -123,6 +159,9 @@ pub(crate) fn pod_news(object: &Value) -> PodNews {
             id: pod_id(object),
             scheduler_name: text(object, ["spec", "schedulerName"]).to_owned(),
             priority: 0,
+            never_preempts: true,
+            labels,
+            started,
             node: Some(text(object, ["spec", "nodeName"])).filter(|n| !n.is_empty()).map(str::to_owned),
             has_ended: matches!(text(object, ["status", "phase"]), "Succeeded" | "Failed"),
             is_deleting: !object["metadata"]["deletionTimestamp"].is_null(),
@@ -130,6 +169,27 @@ pub(crate) fn pod_news(object: &Value) -> PodNews {
             asked: Asked::Unreadable(error.to_string()),
         },
     }
+}
+
+/// A disruption budget as it is now.
+pub(crate) fn budget_news(object: &Value) -> BudgetNews {
+    let allowed = object["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);
+    BudgetNews {
+        namespace: text(object, ["metadata", "namespace"]).to_owned(),
+        name: text(object, ["metadata", "name"]).to_owned(),
+        selector: Selector::read(&object["spec"]["selector"]),
+        allowed: i32::try_from(allowed).unwrap_or(i32::MAX),
+    }
+}
+
+/// An order to stop pods that make way for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EvictOrder {
+    /// The core's number for the pod that gets their room.
+    pub(crate) number: u64,
+    pub(crate) pod: Arc<PodId>,
+    pub(crate) host: Arc<str>,
+    pub(crate) victims: Vec<Arc<PodId>>,
 }
 
 /// An order to bind a pod to a host.
@@ -150,6 +210,17 @@ pub(crate) enum Told {
         by: Arc<str>,
         /// Which.
         pod: Arc<PodId>,
+        /// Where.
+        host: Arc<str>,
+    },
+    /// A pod has to make way for another.
+    Preempted {
+        /// The scheduler's name, as the other pod has it.
+        by: Arc<str>,
+        /// Which.
+        pod: Arc<PodId>,
+        /// The other.
+        winner: Arc<PodId>,
         /// Where.
         host: Arc<str>,
     },

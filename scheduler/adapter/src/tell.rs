@@ -71,6 +71,11 @@ impl Teller {
                 let (event, _) = self.event(&by, &pod, "Normal", "Scheduled", "Binding", &message);
                 self.create(&pod, event).await;
             }
+            Told::Preempted { by, pod, winner, host } => {
+                let message = format!("Preempted by pod {}/{} on node {host}", winner.namespace, winner.name);
+                let (event, _) = self.event(&by, &pod, "Normal", "Preempted", "Preempting", &message);
+                self.create(&pod, event).await;
+            }
             Told::Failed { by, pod, message, is_unschedulable } => {
                 let written = self.written().by_uid.get(&pod.uid).cloned();
                 let now = self.clock.date().to_string();

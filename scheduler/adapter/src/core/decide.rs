@@ -14,6 +14,7 @@ const MANY_HOSTS: usize = 256;
 impl Core {
     /// Does what the time has come for, and decides about at most so many pods. Returns about how many.
     pub(crate) fn decide(&mut self, most: usize, now: Duration) -> usize {
+        self.now = now;
         self.expire(now);
         self.wake_lines();
         let mut tried = 0;
@@ -72,6 +73,7 @@ impl Core {
                 pod.state = State::Binding(hold, host);
                 self.binding += 1;
                 self.orders.push_back(order);
+                self.track(number);
             }
             refused => {
                 if let Some(Err(error)) = refused {
@@ -80,6 +82,10 @@ impl Core {
                 let Some(pod) = self.pods.get_mut(number) else { return };
                 pod.attempts += 1;
                 self.metrics.unschedulable(&by);
+                if self.preempt(number, line, now) {
+                    return;
+                }
+                let Some(pod) = self.pods.get(number) else { return };
                 if pod.detour.is_some() {
                     // Only hosts that were refused could take it: after a wait it may ask them again.
                     self.queue.remove(line, pod.priority, number);

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use meridian_engine::{
     Choice, ClassId, Demand, DemandError, Explanation, Host, HostError, HostId, Operator, PlaceError,
-    Placement, Profile, ProfileError, Requirement, Scheduler, SelectorTerm,
+    Placement, Preemption, PreemptionExplanation, Profile, ProfileError, Requirement, Running, Scheduler,
+    SelectorTerm,
 };
 use rustc_hash::FxHashMap;
 
@@ -209,6 +210,77 @@ impl Engines {
         let hold = self.hold(class, host, 0).ok();
         self.leave(class);
         hold
+    }
+
+    /// Takes the room of a pod that waits for others to leave.
+    pub(crate) fn nominate(
+        &mut self,
+        class: ClassId,
+        host: HostId,
+        devices: u64,
+    ) -> Result<Hold, PlaceError> {
+        let mut hold = Hold { host, placements: Vec::with_capacity(1 + self.others.len()), is_short: false };
+        let placements = &mut hold.placements;
+        let nominated = std::iter::once(&mut self.first).chain(&mut self.others).try_for_each(|engine| {
+            engine.nominate(class, host, devices).map(|placement| placements.push(placement))
+        });
+        match nominated {
+            Ok(()) => Ok(hold),
+            Err(error) => {
+                self.release(hold);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a nominated pod has the room that it waited for.
+    pub(crate) fn seat(&mut self, hold: &mut Hold) -> bool {
+        let mut is_seated = true;
+        for (engine, placement) in self.all().zip(&mut hold.placements) {
+            is_seated &= engine.seat(placement);
+        }
+        is_seated
+    }
+
+    /// Where a pod gets room when others make way.
+    pub(crate) fn preempt(&mut self, profile: usize, class: ClassId, priority: i32) -> Option<Preemption> {
+        self.of(profile)?.preempt(class, priority)
+    }
+
+    /// Why nobody makes way.
+    pub(crate) fn explain_preemption(
+        &mut self,
+        profile: usize,
+        class: ClassId,
+        priority: i32,
+    ) -> Option<PreemptionExplanation> {
+        self.of(profile)?.explain_preemption(class, priority)
+    }
+
+    /// Lets preemption know of a pod.
+    pub(crate) fn track(&mut self, hold: &mut Hold, running: &Running) {
+        for (engine, placement) in self.all().zip(&mut hold.placements) {
+            engine.track(placement, running.clone());
+        }
+    }
+
+    /// A pod has been told to stop.
+    pub(crate) fn terminating(&mut self, hold: &Hold) {
+        for (engine, placement) in self.all().zip(&hold.placements) {
+            engine.terminating(placement);
+        }
+    }
+
+    pub(crate) fn set_budget(&mut self, budget: u32, allowed: i32) {
+        for engine in self.all() {
+            engine.set_budget(budget, allowed);
+        }
+    }
+
+    pub(crate) fn forget_budget(&mut self, budget: u32) {
+        for engine in self.all() {
+            engine.forget_budget(budget);
+        }
     }
 
     /// Gives a pod's room back. Returns whether the host is still there.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_engine::ClassId;
+use meridian_engine::{ClassId, Running};
 
 use super::Core;
 use super::engines::Hold;
@@ -14,6 +14,7 @@ use crate::news::{Asked, Change, Kind, Outcome, PodId, PodNews, Told};
 impl Core {
     /// Takes a change in.
     pub(crate) fn take(&mut self, change: Change, now: Duration) {
+        self.now = now;
         match change {
             Change::Relisting(kind) => self.listings[kind as usize] += 1,
             Change::Listed(kind) => self.listed(kind),
@@ -32,7 +33,15 @@ impl Core {
                     self.drop_pod(number);
                 }
             }
+            Change::Budget(news) => {
+                let (namespace, seen) = (news.namespace.clone(), self.listings[Kind::Budgets as usize]);
+                if self.budgets.put(news, seen, &mut self.engines) {
+                    self.track_namespace(&namespace);
+                }
+            }
+            Change::BudgetGone(namespace, name) => self.budget_gone(&namespace, &name),
             Change::Bound(number, outcome) => self.bound(number, outcome, now),
+            Change::NotEvicted(number, why) => self.not_evicted(number, &why, now),
         }
     }
 
@@ -43,6 +52,11 @@ impl Core {
             Kind::Hosts => {
                 for name in self.hosts.unseen(listing) {
                     self.host_gone(&name);
+                }
+            }
+            Kind::Budgets => {
+                for (namespace, name) in self.budgets.unseen(listing) {
+                    self.budget_gone(&namespace, &name);
                 }
             }
             Kind::Pods => {
@@ -57,8 +71,15 @@ impl Core {
         }
     }
 
+    fn budget_gone(&mut self, namespace: &str, name: &str) {
+        self.budgets.remove(namespace, name, &mut self.engines);
+        self.track_namespace(namespace);
+    }
+
     fn host_gone(&mut self, name: &str) {
         for number in self.hosts.remove(name, &mut self.engines) {
+            // Who waited for room there waits in line again.
+            self.denominate(number, self.now);
             // What was held is gone with the host.
             if let Some(State::There(hold, _)) = self.pods.get_mut(number).map(|pod| &mut pod.state) {
                 *hold = None;
@@ -115,8 +136,11 @@ impl Core {
                     *hold = anew;
                 }
             }
-            State::Gated | State::Blocked | State::Waiting | State::BackingOff(_) => {}
+            State::Nominated(..) | State::Gated | State::Blocked | State::Waiting | State::BackingOff(_) => {
+                return;
+            }
         }
+        self.track(number);
     }
 
     /// A host has more room or is described anew.
@@ -170,6 +194,11 @@ impl Core {
             id: Arc::new(news.id.clone()),
             profile,
             priority: news.priority,
+            never_preempts: news.never_preempts,
+            preempts_again: Duration::ZERO,
+            labels: news.labels.clone(),
+            started: news.started,
+            is_leaving: news.is_deleting,
             class: None,
             detour: None,
             state,
@@ -211,6 +240,10 @@ impl Core {
         let seen = self.listings[Kind::Pods as usize];
         let Some(pod) = self.pods.get_mut(number) else { return };
         pod.seen = seen;
+        let told = (news.priority, news.started, news.is_deleting || pod.is_leaving, news.labels);
+        let is_news =
+            (pod.priority, pod.started, pod.is_leaving, &pod.labels) != (told.0, told.1, told.2, &told.3);
+        (pod.priority, pod.started, pod.is_leaving, pod.labels) = told;
         let former = std::mem::replace(&mut pod.class, class);
         let is_same = pod.host() == Some(&host) && former == class;
         let hold = match std::mem::replace(&mut pod.state, State::Blocked) {
@@ -231,6 +264,9 @@ impl Core {
         if let Some(pod) = self.pods.get_mut(number) {
             pod.state = State::There(hold, host);
         }
+        if is_news || !is_same {
+            self.track(number);
+        }
         if let Some(former) = former {
             self.engines.leave(former);
         }
@@ -241,6 +277,10 @@ impl Core {
         let seen = self.listings[Kind::Pods as usize];
         let Some(pod) = self.pods.get_mut(number) else { return };
         pod.seen = seen;
+        if matches!(pod.state, State::Nominated(..)) && !news.is_deleting {
+            // What is new is its nomination.
+            return;
+        }
         if matches!(pod.state, State::Binding(..) | State::Assumed(..) | State::There(..)) {
             // Old news: it is being bound, and nobody takes a pod off its host.
             return;
@@ -269,6 +309,7 @@ impl Core {
         self.end_detour(number);
         let Some(pod) = self.pods.get_mut(number) else { return };
         pod.priority = news.priority;
+        pod.never_preempts = news.never_preempts;
         let former = std::mem::replace(&mut pod.class, class);
         if let Some(former) = former {
             self.engines.leave(former);
@@ -331,13 +372,13 @@ impl Core {
                 }
             }
             State::Blocked => {}
-            State::Binding(..) | State::Assumed(..) | State::There(..) => return,
+            State::Binding(..) | State::Assumed(..) | State::Nominated(..) | State::There(..) => return,
         }
         pod.state = State::Blocked;
     }
 
     /// Ends what a pod takes from a host.
-    fn let_go(&mut self, number: u64, state: State) {
+    pub(super) fn let_go(&mut self, number: u64, state: State) {
         let (hold, host) = match state {
             State::Binding(hold, host) => {
                 self.binding -= 1;
@@ -345,6 +386,15 @@ impl Core {
             }
             State::Assumed(hold, host) => {
                 self.assumed -= 1;
+                (Some(hold), host)
+            }
+            State::Nominated(hold, host, awaited) => {
+                self.nominated -= 1;
+                for victim in awaited {
+                    if let Some(waiting) = self.awaited.get_mut(&victim) {
+                        waiting.remove(&number);
+                    }
+                }
                 (Some(hold), host)
             }
             State::There(hold, host) => (hold, host),
@@ -375,6 +425,7 @@ impl Core {
         if let Some(class) = pod.class {
             self.engines.leave(class);
         }
+        self.has_left(number);
     }
 
     /// What came of a binding.
@@ -416,6 +467,7 @@ impl Core {
                 if let Some(pod) = self.pods.get_mut(number) {
                     pod.state = State::There(hold, host);
                 }
+                self.track(number);
             }
             Outcome::Refused(why) => self.refused(number, &why, now),
         }
@@ -425,8 +477,13 @@ impl Core {
     /// something that is not seen here.
     fn refused(&mut self, number: u64, why: &str, now: Duration) {
         let Some(pod) = self.pods.get_mut(number) else { return };
-        let State::Binding(hold, host) = std::mem::replace(&mut pod.state, State::Blocked) else { return };
+        let State::Binding(mut hold, host) = std::mem::replace(&mut pod.state, State::Blocked) else {
+            return;
+        };
         self.binding -= 1;
+        // No pod is there that could make way.
+        let nobody = Running { pod: number, is_protected: true, ..Running::default() };
+        self.engines.track(&mut hold, &nobody);
         let doubled = 1_u32.checked_shl(pod.attempts.saturating_sub(1)).unwrap_or(u32::MAX);
         let backoff = self.limits.initial_backoff.saturating_mul(doubled).min(self.limits.max_backoff);
         let detour = pod.line().and_then(|line| self.engines.join_away_from(line.class, &host));

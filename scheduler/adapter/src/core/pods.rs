@@ -1,5 +1,6 @@
 //! Pods as the core keeps them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) enum State {
     Binding(Hold, Arc<str>),
     /// It has been bound there, and no watch has said so yet.
     Assumed(Hold, Arc<str>),
+    /// It holds room on a host that the pods with these numbers leave for it.
+    Nominated(Hold, Arc<str>, BTreeSet<u64>),
     /// It is on a host; without a hold the host is not known or has no room for another pod.
     There(Option<Hold>, Arc<str>),
 }
@@ -36,6 +39,14 @@ pub(crate) struct Pod {
     /// Which profile schedules it; none for a pod of another scheduler.
     pub(crate) profile: Option<usize>,
     pub(crate) priority: i32,
+    pub(crate) never_preempts: bool,
+    /// Until when nobody is asked to make way for it.
+    pub(crate) preempts_again: Duration,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// When it started, in seconds.
+    pub(crate) started: i64,
+    /// It has been told to stop.
+    pub(crate) is_leaving: bool,
     /// `None`: what it takes cannot be read.
     pub(crate) class: Option<ClassId>,
     /// The class that it has while it keeps away from hosts that were refused.
@@ -60,10 +71,22 @@ impl Pod {
         Some(LineId { profile: self.profile?, class: self.detour.or(self.class)? })
     }
 
+    /// What it holds.
+    pub(crate) fn hold_mut(&mut self) -> Option<&mut Hold> {
+        match &mut self.state {
+            State::Binding(hold, _) | State::Assumed(hold, _) | State::Nominated(hold, _, _) => Some(hold),
+            State::There(hold, _) => hold.as_mut(),
+            State::Gated | State::Blocked | State::Waiting | State::BackingOff(_) => None,
+        }
+    }
+
     /// The host that it takes something from.
     pub(crate) fn host(&self) -> Option<&Arc<str>> {
         match &self.state {
-            State::Binding(_, host) | State::Assumed(_, host) | State::There(_, host) => Some(host),
+            State::Binding(_, host)
+            | State::Assumed(_, host)
+            | State::Nominated(_, host, _)
+            | State::There(_, host) => Some(host),
             State::Gated | State::Blocked | State::Waiting | State::BackingOff(_) => None,
         }
     }
@@ -94,6 +117,14 @@ impl Pods {
     /// The pod of this name, whatever its uid.
     pub(crate) fn named(&self, namespace: &str, name: &str) -> Option<u64> {
         self.numbers.get(namespace)?.get(name).copied()
+    }
+
+    /// The pods of a namespace, in the order of their arrival.
+    pub(crate) fn of_namespace(&self, namespace: &str) -> Vec<u64> {
+        let names = self.numbers.get(namespace).into_iter().flat_map(FxHashMap::values);
+        let mut numbers: Vec<u64> = names.copied().collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// Takes a pod in, whose name no other has.

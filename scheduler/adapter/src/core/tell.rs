@@ -30,7 +30,16 @@ impl Core {
                 self.queue.unpark(line);
                 return;
             }
-            Some(explanation) => explanation.to_string().into(),
+            Some(explanation) => {
+                let first = self.queue.line(line).next().and_then(|number| self.pods.get(number));
+                let preempts = first.filter(|pod| !pod.never_preempts).map(|pod| pod.priority);
+                let told = preempts
+                    .and_then(|priority| self.engines.explain_preemption(line.profile, line.class, priority));
+                match told {
+                    Some(preemption) => format!("{explanation} preemption: {preemption}").into(),
+                    None => explanation.to_string().into(),
+                }
+            }
             None => return,
         };
         let Some(explained) = self.explained.get_mut(&line) else { return };

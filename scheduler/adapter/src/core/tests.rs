@@ -6,7 +6,7 @@ use meridian_engine::{Demand, Host, Resources};
 use proptest::prelude::*;
 
 use super::*;
-use crate::news::{Asked, Change, Kind, Outcome, PodId, PodNews};
+use crate::news::{Asked, Change, EvictOrder, Kind, Outcome, PodId, PodNews};
 
 const LIMITS: Limits =
     Limits { initial_backoff: Duration::from_secs(1), max_backoff: Duration::from_secs(10), binding: 8 };
@@ -30,6 +30,9 @@ fn pod(name: &str, cpu_milli: i64) -> PodNews {
         id: PodId { namespace: "default".into(), name: name.into(), uid: format!("uid-{name}") },
         scheduler_name: "default-scheduler".into(),
         priority: 0,
+        never_preempts: false,
+        labels: BTreeMap::new(),
+        started: 0,
         node: None,
         has_ended: false,
         is_deleting: false,
@@ -61,7 +64,10 @@ fn step(core: &mut Core, changes: Vec<Change>, now: u64) -> Vec<(String, String,
 fn told(core: &mut Core, now: u64) -> Vec<String> {
     let text = |told| match told {
         Told::Scheduled { pod, host, .. } => format!("{} on {host}", pod.name),
-        Told::Failed { pod, message, .. } => format!("{}: {message}", pod.name),
+        Told::Preempted { pod, winner, .. } => format!("{} for {}", pod.name, winner.name),
+        Told::Failed { pod, message, .. } => {
+            format!("{}: {}", pod.name, message.split(" preemption:").next().unwrap_or_default())
+        }
     };
     std::iter::from_fn(|| core.next_told(Duration::from_millis(now))).map(text).collect()
 }
@@ -72,7 +78,9 @@ fn pods(news: Vec<PodNews>) -> Vec<Change> {
 
 fn check(core: &Core) {
     let held = core.pods.iter().filter_map(|(_, pod)| match &pod.state {
-        pods::State::Binding(hold, _) | pods::State::Assumed(hold, _) => Some(hold),
+        pods::State::Binding(hold, _)
+        | pods::State::Assumed(hold, _)
+        | pods::State::Nominated(hold, _, _) => Some(hold),
         pods::State::There(hold, _) => hold.as_ref(),
         _ => None,
     });
@@ -238,10 +246,93 @@ fn ten_thousand_that_fit_nowhere_are_told_once() {
     assert_eq!((core.queue.unschedulable(), core.pods.len(), core.explained.len()), (0, 1, 0));
 }
 
+fn ranked(name: &str, cpu_milli: i64, priority: i32) -> PodNews {
+    PodNews { priority, ..pod(name, cpu_milli) }
+}
+
+fn evictions(core: &mut Core) -> Vec<(String, String, Vec<String>)> {
+    let order = |order: EvictOrder| {
+        let victims = order.victims.iter().map(|victim| victim.name.clone()).collect();
+        (order.pod.name.clone(), order.host.to_string(), victims)
+    };
+    std::iter::from_fn(|| core.next_eviction()).map(order).collect()
+}
+
+#[test]
+fn lower_priorities_make_way_and_keep_their_room_until_they_are_gone() {
+    let mut core = core();
+    let changes = [host("a", 1_000)].into_iter().chain(pods(vec![
+        at(ranked("low", 600, 1), "a"),
+        at(ranked("mid", 300, 5), "a"),
+        ranked("high", 500, 9),
+    ]));
+    assert!(step(&mut core, changes.collect(), 0).is_empty());
+    assert_eq!(evictions(&mut core), [("high".into(), "a".into(), vec!["low".into()])]);
+    assert_eq!(told(&mut core, 0)[0], "low for high");
+    // Others of its size and priority find nobody else, and its room is not given away.
+    assert!(step(&mut core, pods(vec![ranked("later", 200, 0), ranked("also", 500, 4)]), 1).is_empty());
+    let leaving = PodNews { is_deleting: true, ..at(ranked("low", 600, 1), "a") };
+    assert!(step(&mut core, pods(vec![leaving]), 2).is_empty());
+    assert!(evictions(&mut core).is_empty());
+    check(&core);
+    let orders = step(&mut core, vec![Change::PodGone(pod("low", 0).id)], 3);
+    let where_to: Vec<(&str, &str)> = orders.iter().map(|(pod, host, _)| (&**pod, &**host)).collect();
+    assert_eq!(where_to, [("high", "a"), ("later", "a")]);
+    assert_eq!((core.nominated, core.awaited.len()), (0, 0));
+    check(&core);
+}
+
+#[test]
+fn a_nomination_ends_with_its_host_or_where_pods_may_not_be_stopped() {
+    let mut core = core();
+    let changes = [host("a", 1_000)]
+        .into_iter()
+        .chain(pods(vec![at(ranked("low", 600, 1), "a"), ranked("high", 500, 9)]));
+    assert!(step(&mut core, changes.collect(), 0).is_empty());
+    assert_eq!(core.nominated, 1);
+    let number = core.pods.named("default", "high").unwrap();
+    assert!(step(&mut core, vec![Change::NotEvicted(number, "forbidden".into())], 1).is_empty());
+    assert_eq!((core.nominated, evictions(&mut core).len()), (0, 1));
+    // It asks again after a minute, when something changes.
+    assert!(step(&mut core, vec![host("a", 1_000)], 2).is_empty());
+    assert_eq!(core.nominated, 0);
+    assert_eq!(step(&mut core, vec![host("b", 700)], 3)[0].1, "b");
+    step(&mut core, pods(vec![ranked("next", 500, 9)]), 70_000);
+    assert_eq!(core.nominated, 1);
+    assert!(step(&mut core, vec![Change::HostGone("a".into())], 70_001).is_empty());
+    assert_eq!((core.nominated, core.queue.unschedulable()), (0, 1));
+    check(&core);
+}
+
+#[test]
+fn budgets_are_kept_where_there_is_a_choice() {
+    let mut core = core();
+    let web = |pod: PodNews| PodNews { labels: [("app".to_owned(), "web".to_owned())].into(), ..pod };
+    let budget = |allowed| {
+        Change::Budget(crate::news::BudgetNews {
+            namespace: "default".into(),
+            name: "web".into(),
+            selector: crate::selector::Selector::read(&serde_json::json!({"matchLabels": {"app": "web"}})),
+            allowed,
+        })
+    };
+    let changes = [host("a", 1_000), host("b", 1_000), budget(0)].into_iter().chain(pods(vec![
+        web(at(ranked("x", 600, 1), "a")),
+        at(ranked("y", 600, 2), "b"),
+        ranked("high", 500, 9),
+    ]));
+    step(&mut core, changes.collect(), 0);
+    assert_eq!(evictions(&mut core), [("high".into(), "b".into(), vec!["y".into()])]);
+    // With one more allowed, the lower priority counts.
+    step(&mut core, vec![budget(1), Change::Pod(Box::new(ranked("higher", 600, 10)))], 1);
+    assert_eq!(evictions(&mut core), [("higher".into(), "a".into(), vec!["x".into()])]);
+    check(&core);
+}
+
 /// What an API server could come to tell.
 #[derive(Clone, Debug)]
 enum Act {
-    Create(u8, i64, bool),
+    Create(u8, i64, bool, i32),
     Delete(u8),
     Gate(u8),
     /// Somebody else binds it.
@@ -257,7 +348,8 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        6 => (0..12_u8, 0..600_i64, any::<bool>()).prop_map(|(pod, cpu, ours)| Act::Create(pod, cpu, ours)),
+        6 => (0..12_u8, 0..600_i64, any::<bool>(), 0..3_i32)
+            .prop_map(|(pod, cpu, ours, priority)| Act::Create(pod, cpu, ours, priority)),
         3 => (0..12_u8).prop_map(Act::Delete),
         1 => (0..12_u8).prop_map(Act::Gate),
         2 => (0..12_u8, 0..3_u8).prop_map(|(pod, host)| Act::Foreign(pod, host)),
@@ -282,10 +374,11 @@ impl Server {
     fn act(&mut self, act: &Act, now: &mut u64) -> Vec<Change> {
         let name = |host: &u8| format!("host-{host}");
         match act {
-            Act::Create(number, cpu, ours) if !self.pods.contains_key(number) => {
+            Act::Create(number, cpu, ours, priority) if !self.pods.contains_key(number) => {
                 self.uids += 1;
                 let mut news = pod(&format!("pod-{number}"), *cpu);
                 news.id.uid = self.uids.to_string();
+                news.priority = *priority;
                 news.scheduler_name = if *ours { "default-scheduler" } else { "theirs" }.to_owned();
                 self.pods.insert(*number, news.clone());
                 pods(vec![news])
@@ -348,6 +441,18 @@ impl Server {
         }
     }
 
+    /// Stops the pods that are to make way.
+    fn evict(&mut self, core: &mut Core) -> Vec<Change> {
+        let mut gone = Vec::new();
+        for victim in std::iter::from_fn(|| core.next_eviction()).flat_map(|order| order.victims) {
+            let number = self.pods.iter().find(|(_, news)| news.id == *victim).map(|(number, _)| *number);
+            gone.extend(
+                number.and_then(|number| self.pods.remove(&number)).map(|news| Change::PodGone(news.id)),
+            );
+        }
+        gone
+    }
+
     fn relist(&self) -> Vec<Change> {
         let mut changes = vec![Change::Relisting(Kind::Pods), Change::Relisting(Kind::Hosts)];
         changes.extend(self.hosts.iter().map(|(number, cpu)| host(&format!("host-{number}"), *cpu)));
@@ -376,17 +481,19 @@ proptest! {
         for _ in 0..400 {
             let answers: Vec<Change> = (0..server.orders.len()).flat_map(|_| server.answer(2)).collect();
             now += 15_000;
+            let stopped = server.evict(&mut core);
             let relist = server.relist();
-            for (_, host, number) in step(&mut core, answers.into_iter().chain(relist).collect(), now) {
+            for (_, host, number) in step(&mut core, answers.into_iter().chain(stopped).chain(relist).collect(), now) {
                 let id = (*core.pods.get(number).unwrap().id).clone();
                 server.orders.push((number, id, host));
             }
-            if server.orders.is_empty() && core.avoided.is_empty() && core.backing_off.is_empty() {
+            if server.orders.is_empty() && core.nominated == 0 && core.avoided.is_empty() && core.backing_off.is_empty() {
                 break;
             }
         }
         check(&core);
-        prop_assert!(server.orders.is_empty() && core.binding == 0);
+        prop_assert!(server.orders.is_empty() && core.binding == 0 && core.nominated == 0);
+        prop_assert!(core.awaited.values().all(BTreeSet::is_empty));
         let ours = |news: &&PodNews| news.scheduler_name == "default-scheduler" || news.node.is_some();
         prop_assert_eq!(core.pods.len(), server.pods.values().filter(ours).count());
         for news in server.pods.values().filter(|news| news.node.is_none() && ours(news) && !news.is_gated) {
