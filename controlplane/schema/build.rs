@@ -14,6 +14,49 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
+/// What is said of messages that the crate does not know, under the message itself and under its fields.
+const OURS: [(&str, &str, &str); 18] = {
+    const GROUP: &str = "io.x-k8s.scheduling.v1alpha1.PodGroup";
+    const SPEC: &str = "io.x-k8s.scheduling.v1alpha1.PodGroupSpec";
+    const STATUS: &str = "io.x-k8s.scheduling.v1alpha1.PodGroupStatus";
+    [
+        (
+            GROUP,
+            "",
+            "PodGroup is a collection of pods that are bound all or none. Pods join it by the label scheduling.x-k8s.io/pod-group.",
+        ),
+        (GROUP, "apiVersion", "APIVersion defines the versioned schema of this representation of an object."),
+        (GROUP, "kind", "Kind is a string value representing the REST resource this object represents."),
+        (
+            GROUP,
+            "metadata",
+            "Standard object's metadata. The annotations meridian.io/required-topology and meridian.io/preferred-topology name keys of node labels, from narrow to wide, within one value of which the pods are placed.",
+        ),
+        (GROUP, "spec", "Specification of the pod group."),
+        (GROUP, "status", "Status of the pod group."),
+        (
+            SPEC,
+            "",
+            "PodGroupSpec says how many pods have to be bound together, and what has to be free for them.",
+        ),
+        (SPEC, "minMember", "How many members have to be bound for any to be: 1 to 1024."),
+        (SPEC, "minResources", "What has to be free over all nodes before members are placed."),
+        (
+            SPEC,
+            "scheduleTimeoutSeconds",
+            "How long members may hold resources while they wait for each other. Nothing is held here while members wait, so nothing times out.",
+        ),
+        (STATUS, "", "PodGroupStatus is the current state of a pod group."),
+        (STATUS, "phase", "Current phase of the pod group."),
+        (STATUS, "occupiedBy", "The owner of the workload that uses the pod group."),
+        (STATUS, "running", "How many members run."),
+        (STATUS, "succeeded", "How many members have succeeded."),
+        (STATUS, "failed", "How many members have failed."),
+        (STATUS, "scheduleStartTime", "When scheduling of the pod group began."),
+        (STATUS, "scheduled", "How many members are bound to nodes."),
+    ]
+};
+
 type Descriptions = BTreeMap<String, BTreeMap<String, String>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,6 +74,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 said.insert(field.clone(), text.to_owned());
             }
         }
+    }
+    for (message, field, text) in OURS {
+        descriptions.entry(message.to_owned()).or_default().insert(field.to_owned(), text.to_owned());
     }
     let out = std::env::var("OUT_DIR")?;
     std::fs::write(Path::new(&out).join("descriptions.json"), serde_json::to_vec(&descriptions)?)?;

@@ -177,6 +177,7 @@ fn fields_are_explained(kubectl: &Kubectl) {
         "leases.coordination.k8s.io",
         "poddisruptionbudgets.policy",
         "priorityclasses.scheduling.k8s.io",
+        "podgroups.scheduling.x-k8s.io",
     ] {
         assert!(resources.lines().any(|line| line == resource), "{resource} is not in {resources}");
     }

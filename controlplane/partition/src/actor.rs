@@ -8,6 +8,7 @@ mod explain;
 mod feed;
 mod follow;
 mod group;
+mod grouping;
 mod ledger;
 mod preempt;
 mod report;
@@ -39,6 +40,7 @@ use crate::bindings::Bindings;
 use crate::classes::Classes;
 use crate::conditions::Said;
 use crate::events::Events;
+use crate::groups::Groups;
 use crate::metrics::Metrics;
 use crate::pods::Pods;
 use crate::replicas::Identity;
@@ -154,6 +156,7 @@ pub(crate) struct Actor {
     /// While it is told anew: pods that it has not told of yet.
     unseen: FxHashSet<Arc<str>>,
     pods: Pods,
+    groups: Groups,
     classes: Classes,
     bindings: Bindings,
 
@@ -204,6 +207,7 @@ impl Actor {
             in_sync: false,
             unseen: FxHashSet::default(),
             pods: Pods::default(),
+            groups: Groups::default(),
             classes: Classes::default(),
             bindings: Bindings::default(),
             assignment: Assignment::default(),
@@ -371,6 +375,7 @@ impl Actor {
         self.submit_statuses();
         self.submit_conditions();
         self.forget_classes();
+        self.regroup();
         self.fill_sessions();
         self.fill_ledgers();
         self.metrics.pending.set(i64::try_from(self.pods.len()).unwrap_or(i64::MAX));

@@ -17,6 +17,7 @@ mod classes;
 mod conditions;
 mod events;
 mod follow;
+mod groups;
 mod hosts;
 mod ledgers;
 mod merge;

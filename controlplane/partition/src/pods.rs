@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::assignment::SessionId;
 use crate::events::About;
+use crate::groups::GroupName;
 
 /// How far a waiting pod has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub(crate) struct Pending {
     pub(crate) order: u64,
     /// Its class; none: nobody is to choose a host for it.
     pub(crate) class: Option<u32>,
+    /// The group that it is bound with, all or none.
+    pub(crate) group: Option<Arc<GroupName>>,
     /// Whether it names its host itself.
     pub(crate) pinned: bool,
     /// The scheduler it asks for.
@@ -157,6 +160,7 @@ mod tests {
                 about,
                 order,
                 class: None,
+                group: None,
                 pinned: false,
                 profile: "x".into(),
                 priority: 0,

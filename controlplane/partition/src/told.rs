@@ -7,6 +7,9 @@ use std::borrow::Cow;
 
 use meridian_store::Tenant;
 
+/// What a scheduler's words for a group begin with.
+const GROUP: &str = "pod group ";
+
 /// Why a host did not take a pod, by the ledger's reason (in one word; empty: it was not asked) and in its words.
 pub(crate) fn refusal<'a>(tenant: &Tenant, reason: &str, message: &'a str) -> &'a str {
     if tenant.is_system() {
@@ -25,6 +28,13 @@ pub(crate) fn unschedulable<'a>(tenant: &Tenant, message: &'a str) -> Cow<'a, st
     if tenant.is_system() {
         return Cow::Borrowed(message);
     }
+    if let Some(group) = message.strip_prefix(GROUP) {
+        return group_unschedulable(group);
+    }
+    unschedulable_on(message)
+}
+
+fn unschedulable_on(message: &str) -> Cow<'static, str> {
     let reasons = message.split_once(": ").map_or("", |(_, reasons)| reasons);
     let reasons = reasons.strip_suffix('.').unwrap_or(reasons).split(", ");
     let mut reasons: Vec<&str> = reasons.filter_map(counted).filter_map(harmless).collect();
@@ -34,6 +44,22 @@ pub(crate) fn unschedulable<'a>(tenant: &Tenant, message: &'a str) -> Cow<'a, st
         return Cow::Borrowed("no nodes are available.");
     }
     Cow::Owned(format!("no nodes are available: {}.", reasons.join(", ")))
+}
+
+/// The same of a group of pods: `pod group default/g: 2/3 members of the pod group fit within rack=r1: 0/5 nodes are ...`
+/// How many of its own pods fit is told, and not what the hosts are labelled or how much would fit on them.
+fn group_unschedulable(message: &str) -> Cow<'_, str> {
+    let (name, why) = message.split_once(": ").unwrap_or((message, ""));
+    let fit = why.split_once(" members of the pod group fit").map(|(fit, _)| fit).unwrap_or_default();
+    let is_count =
+        fit.split('/').all(|count| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()));
+    let nodes = why.split_once(": ").map_or("", |(_, nodes)| nodes);
+    let nodes = unschedulable_on(nodes);
+    if is_count {
+        Cow::Owned(format!("{GROUP}{name}: {fit} members of the pod group fit: {nodes}"))
+    } else {
+        Cow::Owned(format!("{GROUP}{name}: {nodes}"))
+    }
 }
 
 /// A reason without the number of hosts that it is true of.
@@ -77,6 +103,20 @@ mod tests {
         for other in ["0/5000 nodes are available.", "", "host-17: out of order", "x: host-17 is off, 17"] {
             assert_eq!(unschedulable(&blue(), other), "no nodes are available.", "{other}");
         }
+    }
+
+    #[test]
+    fn a_tenant_is_told_how_many_of_its_group_fit_and_not_on_what() {
+        let message = "pod group default/g: 2/3 members of the pod group fit within rack=r7, and no more than 2 would if \
+             nothing else ran: 0/5000 nodes are available: 4960 node(s) were outside the topology domain of the pod \
+             group, 40 Insufficient cpu.";
+        assert_eq!(unschedulable(&Tenant::system(), message), message);
+        assert_eq!(
+            unschedulable(&blue(), message),
+            "pod group default/g: 2/3 members of the pod group fit: no nodes are available: Insufficient cpu."
+        );
+        let lacking = "pod group default/g: Insufficient cpu for the pod group: 64000 wanted, 4000 free.";
+        assert_eq!(unschedulable(&blue(), lacking), "pod group default/g: no nodes are available.");
     }
 
     #[test]

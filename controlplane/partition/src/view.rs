@@ -1,6 +1,7 @@
 //! The few parts of a stored Pod that the partition looks at, read without building the whole object.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,6 +23,8 @@ pub(crate) struct PodView<'a> {
 struct Metadata<'a> {
     #[serde(borrow)]
     creation_timestamp: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    labels: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,6 +88,13 @@ impl<'a> PodView<'a> {
         self.metadata.creation_timestamp.as_deref().unwrap_or_default()
     }
 
+    /// The value of a label. Labels are only read where the label seems to be among them.
+    pub(crate) fn label(&self, key: &str) -> Option<String> {
+        let labels = self.metadata.labels.filter(|labels| labels.get().contains(key))?;
+        let mut labels: HashMap<String, String> = serde_json::from_str(labels.get()).ok()?;
+        labels.remove(key).filter(|value| !value.is_empty())
+    }
+
     /// How far it has come; a pod without a phase is Pending.
     pub(crate) fn phase(&self) -> &str {
         if self.status.phase.is_empty() { "Pending" } else { &self.status.phase }
@@ -121,6 +131,7 @@ mod tests {
                 {"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes"}]}}"#;
         let view = PodView::read(pod).unwrap();
         assert!(view.has_ended());
+        assert_eq!((view.label("x").as_deref(), view.label("z")), (Some("y"), None));
         assert_eq!((view.phase(), view.created()), ("Failed", "2000-01-01T00:00:00Z"));
         assert_eq!(view.spec_view().unwrap().node_name, "h");
         assert_eq!(view.condition("PodScheduled").unwrap().message, "0/1 nodes");

@@ -64,6 +64,7 @@ pub fn table_columns(kind: &Kind) -> &'static [Column] {
         "Lease" => others::LEASE_COLUMNS,
         "PodDisruptionBudget" => others::POD_DISRUPTION_BUDGET_COLUMNS,
         "PriorityClass" => others::PRIORITY_CLASS_COLUMNS,
+        "PodGroup" => others::POD_GROUP_COLUMNS,
         _ => others::DEFAULT_COLUMNS,
     }
 }
@@ -83,6 +84,7 @@ pub fn table_cells(kind: &Kind, object: &Value, now: Timestamp) -> Vec<Value> {
         "Lease" => others::lease_cells(object, now),
         "PodDisruptionBudget" => others::pod_disruption_budget_cells(object, now),
         "PriorityClass" => others::priority_class_cells(object, now),
+        "PodGroup" => others::pod_group_cells(object, now),
         _ => others::default_cells(object, now),
     }
 }

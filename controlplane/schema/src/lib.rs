@@ -33,7 +33,7 @@ pub use selector::{FieldSelector, LabelSelector, Labels, SelectorError};
 pub use table::{
     Field, Home, Kind, ListType, Message, MessageId, MessageRef, PatchStrategy, Subresource, Type,
     config_map, deployment, event, kind, kind_named, kinds, lease, message, message_named, namespace, node,
-    pod, pod_disruption_budget, priority_class, replica_set, secret, service_account,
+    pod, pod_disruption_budget, pod_group, priority_class, replica_set, secret, service_account,
 };
 pub use validation::{
     Cause, CauseReason, validate_generate_name, validate_message, validate_name, validate_new,

@@ -16,7 +16,7 @@ pub(crate) use field::Numbered;
 pub use field::{Field, ListType, Message, MessageId, MessageRef, PatchStrategy, Type};
 pub use kind::{
     Home, Kind, Subresource, config_map, deployment, event, lease, namespace, node, pod,
-    pod_disruption_budget, priority_class, replica_set, secret, service_account,
+    pod_disruption_budget, pod_group, priority_class, replica_set, secret, service_account,
 };
 
 /// The text of the table. Each file names its package on the first line.

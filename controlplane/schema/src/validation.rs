@@ -17,6 +17,7 @@ mod namespace;
 mod node;
 mod options;
 mod pod;
+mod pod_group;
 mod pod_update;
 mod priority_class;
 mod probe;
@@ -67,6 +68,7 @@ pub fn validate_new(kind: &Kind, object: &Value) -> Vec<Cause> {
         "Event" => event::check(object, &mut causes),
         "PodDisruptionBudget" => disruption_budget::check(object, &mut causes),
         "PriorityClass" => priority_class::check(object, &mut causes),
+        "PodGroup" => pod_group::check(object, &mut causes),
         _ => {}
     }
     causes.into_vec()
@@ -88,6 +90,7 @@ pub fn validate_update(kind: &Kind, object: &Value, old: &Value) -> Vec<Cause> {
         "Event" => event::check_update(object, old, &mut causes),
         "PodDisruptionBudget" => disruption_budget::check(object, &mut causes),
         "PriorityClass" => priority_class::check_update(object, old, &mut causes),
+        "PodGroup" => pod_group::check(object, &mut causes),
         _ => {}
     }
     causes.into_vec()

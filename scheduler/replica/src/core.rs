@@ -8,6 +8,7 @@ mod classes;
 mod decide;
 mod explain;
 mod feed;
+mod gang;
 mod mirror;
 mod pods;
 mod share;
@@ -25,6 +26,7 @@ use meridian_proto::v1;
 
 use self::classes::Classes;
 use self::feed::Feed;
+use self::gang::Gangs;
 use self::mirror::Mirror;
 use self::pods::{PodKey, Pods, State};
 use self::stream::Stream;
@@ -99,6 +101,7 @@ pub struct Core {
     scheduler: Scheduler,
     queue: Queue,
     classes: Classes,
+    gangs: Gangs,
     pods: Pods,
     mirror: Mirror,
     feeds: Vec<Feed>,
@@ -134,6 +137,7 @@ impl Core {
             scheduler: Scheduler::new(profile)?,
             queue: Queue::new(),
             classes: Classes::default(),
+            gangs: Gangs::default(),
             pods: Pods::default(),
             mirror: Mirror::new(feeds),
             feeds: (0..feeds).map(|_| Feed::default()).collect(),
@@ -168,8 +172,8 @@ impl Core {
     }
 
     /// How much of everything there is: hosts, of these closed, entries, pods that wait, pods in all, classes, of these
-    /// parked.
-    pub(crate) fn sizes(&self) -> [(&'static str, usize); 7] {
+    /// parked, groups of pods.
+    pub(crate) fn sizes(&self) -> [(&'static str, usize); 8] {
         [
             ("hosts", self.scheduler.cell().len()),
             ("closed_hosts", self.mirror.closed()),
@@ -178,6 +182,7 @@ impl Core {
             ("pods", self.pods.len()),
             ("classes", self.classes.len()),
             ("parked_classes", self.queue.parked_len()),
+            ("pod_groups", self.gangs.len()),
         ]
     }
 
@@ -185,7 +190,10 @@ impl Core {
     pub(crate) fn next_time(&self) -> Option<Duration> {
         let deadline = self.deadlines.front().map(|(at, _)| *at);
         let next = if self.has_begun {
-            self.classes.next_due()
+            [self.classes.next_due(), self.gangs.next_due(), self.queue.next_due()]
+                .into_iter()
+                .flatten()
+                .min()
         } else {
             self.feeds.iter().any(|feed| feed.was_in_sync).then_some(self.started + FIRST_SYNC)
         };
@@ -237,6 +245,9 @@ impl Core {
             }
             State::Waiting => drop(self.queue.remove(key.number())),
             State::Confirmed => {}
+        }
+        if let Some(gang) = pod.gang {
+            self.gangs.leave(gang, key);
         }
         self.classes.give_up(pod.class, &mut self.scheduler);
     }

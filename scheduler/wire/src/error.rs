@@ -42,6 +42,12 @@ pub enum WireError {
         /// The resource.
         name: String,
     },
+    /// A group that is too small or too large.
+    #[error("group.least is {least}, want 1 to {most}", most = meridian_engine::MAX_GROUP)]
+    GroupSize {
+        /// How many members it wants.
+        least: u32,
+    },
     /// A list that is too long.
     #[error("{field} has {count} items, want at most {MAX_ITEMS}")]
     TooMany {

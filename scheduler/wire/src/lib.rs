@@ -7,9 +7,11 @@
 mod constraint;
 mod demand;
 mod error;
+mod group;
 mod host;
 mod resource;
 
 pub use self::demand::{demand_from_message, demand_to_message};
 pub use self::error::WireError;
+pub use self::group::{PodGroup, group_from_message, group_to_message};
 pub use self::host::{host_from_message, host_to_message};

@@ -86,6 +86,7 @@ impl Actor {
             self.send_spec(&live.host_partition, id, entry);
         }
         self.tell_outcome(session, &about.uid, outcome::Result::Bound, &host);
+        self.group_bound(&about.uid);
         self.forget_pending(&about.uid);
         if let Some(reply) = reply {
             let _ = reply.send(Ok(()));

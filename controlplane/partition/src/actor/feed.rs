@@ -14,6 +14,7 @@ use super::claim::Attempt;
 use super::{Actor, Again, drain_front};
 use crate::assignment::{Assignment, SessionId};
 use crate::classes::Classes;
+use crate::groups::Groups;
 use crate::pods::{Blocked, Pending, Pods, Stage};
 use crate::replicas::message;
 use crate::stream::Outlet;
@@ -126,10 +127,11 @@ impl Actor {
         if !self.in_sync {
             return;
         }
-        let Some(pod) = self.pods.get_mut(uid) else { return };
-        if pod.stage != Stage::Waiting || pod.class.is_none() {
+        let Some(pod) = self.pods.get(uid) else { return };
+        if pod.stage != Stage::Waiting || pod.class.is_none() || !self.may_be_offered(uid) {
             return;
         }
+        let Some(pod) = self.pods.get_mut(uid) else { return };
         let Some(leader) = self.assignment.leader(&pod.about.tenant) else { return };
         self.last_offer += 1;
         let offer = self.last_offer;
@@ -263,12 +265,12 @@ impl Actor {
     /// Sends each replica what it takes.
     pub(super) fn fill_sessions(&mut self) {
         let now = self.now();
-        let Self { sessions, pods, classes, assignment, .. } = self;
+        let Self { sessions, pods, classes, groups, assignment, .. } = self;
         for (id, session) in sessions.iter_mut() {
             while session.outlet.has_room() {
                 if let Some(message) = session.ready.pop_front() {
                     session.outlet.send(message, now);
-                } else if !session.gather(*id, pods, classes, assignment) {
+                } else if !session.gather(*id, pods, (classes, groups), assignment) {
                     break;
                 }
             }
@@ -309,7 +311,13 @@ impl Session {
     }
 
     /// Makes messages of the head of the queue. Says whether there was anything.
-    fn gather(&mut self, id: SessionId, pods: &mut Pods, classes: &Classes, assignment: &Assignment) -> bool {
+    fn gather(
+        &mut self,
+        id: SessionId,
+        pods: &mut Pods,
+        (classes, groups): (&Classes, &Groups),
+        assignment: &Assignment,
+    ) -> bool {
         let Some(first) = self.queue.front() else { return false };
         let kind = std::mem::discriminant(first);
         let same = |item: &&Item| std::mem::discriminant(*item) == kind;
@@ -322,7 +330,7 @@ impl Session {
                     let in_queue = Stage::Queued { session: id, offer };
                     // One that is gone or somewhere else by now is passed over.
                     if let Some(pod) = pods.get_mut(&uid).filter(|pod| pod.stage == in_queue) {
-                        offered.extend(self.offer(id, pod, classes, assignment.epoch()));
+                        offered.extend(self.offer(id, pod, (classes, groups), assignment.epoch()));
                     }
                 }
                 Item::Withdraw(uid) => withdrawn.push(uid.as_ref().to_owned()),
@@ -362,7 +370,7 @@ impl Session {
         &mut self,
         id: SessionId,
         pod: &mut Pending,
-        classes: &Classes,
+        (classes, groups): (&Classes, &Groups),
         assignment: u64,
     ) -> Option<PendingPod> {
         let number = pod.class?;
@@ -383,6 +391,7 @@ impl Session {
             class: number,
             priority: pod.priority,
             first: pod.refusals > 0,
+            group: pod.group.as_ref().and_then(|group| groups.message(group)),
         })
     }
 }

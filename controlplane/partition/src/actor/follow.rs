@@ -21,6 +21,7 @@ impl Actor {
         self.in_sync = false;
         self.unseen = self.pods.iter().map(|pod| pod.about.uid.clone()).collect();
         self.bindings.begin_round();
+        self.groups.begin_round();
         let _ = answer.send(());
     }
 
@@ -38,6 +39,8 @@ impl Actor {
                     self.pod_put(&entry, previous.as_deref())
                 }
                 Change::Deleted(entry) if entry.kind.kind == "Pod" => self.pod_gone(&entry.uid),
+                Change::Put { entry, .. } if entry.kind.kind == "PodGroup" => self.group_put(&entry),
+                Change::Deleted(entry) if entry.kind.kind == "PodGroup" => self.group_gone(&entry),
                 Change::Put { .. } | Change::Deleted(_) => {}
                 Change::InSync => self.became_in_sync(),
             }
@@ -52,6 +55,7 @@ impl Actor {
         for binding in self.bindings.end_round() {
             self.release(&binding);
         }
+        self.groups.end_round();
         self.in_sync = true;
         let mut waiting: Vec<(u64, Arc<str>)> =
             self.pods.iter().map(|pod| (pod.order, pod.about.uid.clone())).collect();
@@ -87,6 +91,9 @@ impl Actor {
 
     fn pod_put(&mut self, entry: &Arc<Entry>, previous: Option<&Entry>) {
         self.unseen.remove(&*entry.uid);
+        if previous.is_none() && !entry.node_name.is_empty() {
+            self.bound_seen(entry);
+        }
         if let Some(binding) = self.bindings.get(&entry.uid) {
             // What the host runs is described anew: an image, a grace period, a size. That it was bound is told elsewhere.
             let was_bound = previous.is_some_and(|previous| !previous.node_name.is_empty());
@@ -108,7 +115,9 @@ impl Actor {
             if entry.deleting || view.has_ended() || has_host {
                 self.pod_gone(&entry.uid);
             } else if !is_same_but_for_status(previous, entry) {
-                self.respecified(&pod.about.uid.clone(), view.spec);
+                let uid = pod.about.uid.clone();
+                self.respecified(&uid, view.spec);
+                self.rejoin(&uid, Self::group_of(entry, &view));
             }
         } else if !entry.deleting && view.phase() == "Pending" {
             self.pod_appeared(entry, &view);
@@ -154,6 +163,7 @@ impl Actor {
             about,
             order,
             class: wanted.class.as_ref().ok().copied(),
+            group: Self::group_of(entry, view),
             pinned: !entry.node_name.is_empty(),
             profile: wanted.profile,
             priority: wanted.priority,
@@ -163,6 +173,7 @@ impl Actor {
             said: said.map(|condition| condition.message.into()),
             nominated: view.nominated().map(Into::into),
         });
+        self.count_member(&uid);
         // Of a claim that is no more: none outlives the process that made it.
         if self.claims.of(&uid).is_none() {
             self.clear_nomination(&uid);
@@ -203,6 +214,7 @@ impl Actor {
         if let Some(before) = before {
             self.classes.release(before);
         }
+        self.count_member(uid);
         match wanted.class {
             Ok(_) if self.in_sync => self.examine(uid),
             Ok(_) => {}
@@ -219,10 +231,12 @@ impl Actor {
 
     /// Takes a pod out of those that wait.
     pub(super) fn forget_pending(&mut self, uid: &str) {
-        if let Some(pod) = self.pods.remove(uid)
-            && let Some(class) = pod.class
-        {
+        let Some(pod) = self.pods.remove(uid) else { return };
+        if let Some(class) = pod.class {
             self.classes.release(class);
+        }
+        if let Some(group) = pod.group {
+            self.groups.leave(&group, pod.order);
         }
     }
 
@@ -233,6 +247,7 @@ impl Actor {
             self.bound(&id, entry);
         }
         if self.pods.get(&record.uid).is_some() {
+            self.group_bound(&record.uid);
             self.pod_gone(&record.uid);
         }
         let entry = (record.state == BindingState::Terminating).then(|| self.pod_entry(&name, &record.uid));
@@ -264,6 +279,7 @@ impl Actor {
     }
 
     fn release(&mut self, binding: &Binding) {
+        self.groups.unbind(&binding.record.uid);
         let (id, host_partition) = self.claim_of(&binding.record);
         self.settle(&host_partition, &id, ClaimState::Void);
     }

@@ -44,8 +44,9 @@ impl Actor {
     pub(super) fn group_decided(&mut self, session: SessionId, decision: GroupDecision) {
         let GroupDecision { assignment, members } = decision;
         let mut seen = FxHashSet::default();
-        let offered = Stage::Offered { session, assignment };
         let is_offered = |member: &&MemberDecision| {
+            let assignment = if member.assignment == 0 { assignment } else { member.assignment };
+            let offered = Stage::Offered { session, assignment };
             self.pods.get(&member.uid).is_some_and(|pod| pod.stage == offered && pod.class.is_some())
         };
         let due: Vec<Arc<str>> = members
@@ -85,7 +86,7 @@ impl Actor {
         members: Vec<MemberDecision>,
     ) -> Result<Vec<Member<Attempt>>, Refusal> {
         let mut made: Vec<Member<Attempt>> = Vec::with_capacity(members.len());
-        for MemberDecision { uid, host, victims } in members {
+        for MemberDecision { uid, host, victims, assignment: _ } in members {
             let unasked = |why: &str| Refusal::unasked(format!("pod {uid}: {why}"));
             let pod = self.pods.get(&uid).ok_or_else(|| unasked("it is gone"))?;
             let class = pod.class.and_then(|class| self.classes.get(class));

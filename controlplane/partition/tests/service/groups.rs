@@ -182,8 +182,12 @@ async fn nonsense_about_groups_claims_nothing() {
     world.pod_in(&blue, "b", spec).await;
     let b = replica.one().await;
 
-    let member =
-        |uid: &str| MemberDecision { uid: uid.to_owned(), host: Some(host("h1")), victims: Vec::new() };
+    let member = |uid: &str| MemberDecision {
+        uid: uid.to_owned(),
+        host: Some(host("h1")),
+        victims: Vec::new(),
+        assignment: 0,
+    };
     let (of_a, of_b) = (member(&a.pod.uid), member(&b.pod.uid));
     let many = (0..10_000).map(|number| member(&format!("uid-{number}")));
     let unknown = DecidedHost { partition: "nowhere".to_owned(), ..host("h1") };

@@ -244,6 +244,7 @@ async fn who_need_not_make_way_does_not() {
         uid: scene.preemptor.pod.uid.clone(),
         host: Some(host(on)),
         victims: victims.iter().map(ToString::to_string).collect(),
+        assignment: 0,
     };
     let victim = &*scene.victim.uid;
     let cases = [

@@ -191,6 +191,7 @@ impl Replica {
             uid: offered.pod.uid.clone(),
             host: Some(host(name)),
             victims: victims.iter().map(ToString::to_string).collect(),
+            assignment: 0,
         };
         let assignment = members[0].0.assignment;
         self.say_group(assignment, members.iter().map(member).collect()).await;

@@ -5,5 +5,6 @@
 mod bindings;
 mod faults;
 mod groups;
+mod pod_groups;
 mod tenants;
 mod world;

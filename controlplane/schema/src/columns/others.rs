@@ -40,6 +40,14 @@ pub(super) const PRIORITY_CLASS_COLUMNS: &[Column] = &[
     text("PreemptionPolicy", "Whether pods of the class may drive others away."),
 ];
 
+pub(super) const POD_GROUP_COLUMNS: &[Column] = &[
+    NAME,
+    text("Phase", "How far the group has come."),
+    number("MinMember", "How many pods have to be bound for any to be."),
+    number("Running", "How many pods run."),
+    AGE,
+];
+
 pub(super) const EVENT_COLUMNS: &[Column] = &[
     text("Last Seen", "When it happened last."),
     text("Type", "Whether it is as it should be (Normal) or not (Warning)."),
@@ -105,6 +113,17 @@ pub(super) fn priority_class_cells(object: &Value, now: Timestamp) -> Vec<Value>
         json!(flag(object, "globalDefault")),
         json!(age(object, now)),
         json!(or(read(object, "preemptionPolicy"), "PreemptLowerPriority")),
+    ]
+}
+
+pub(super) fn pod_group_cells(object: &Value, now: Timestamp) -> Vec<Value> {
+    let status = get(object, "status");
+    vec![
+        name(object),
+        json!(read(status, "phase")),
+        json!(read_number(get(object, "spec"), "minMember").unwrap_or_default()),
+        json!(read_number(status, "running").unwrap_or_default()),
+        json!(age(object, now)),
     ]
 }
 

@@ -33,6 +33,7 @@ pub fn initial_status(kind: &Kind, object: &mut Value) {
             }
         }
         "Deployment" => object["status"] = Value::Object(Map::new()),
+        "PodGroup" => object["status"] = json!({"phase": "Pending"}),
         "ReplicaSet" => object["status"] = json!({"replicas": 0}),
         "PodDisruptionBudget" => {
             object["status"] =

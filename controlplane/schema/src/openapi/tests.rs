@@ -39,7 +39,8 @@ fn the_index_leads_to_every_document() {
             "apis/apps/v1",
             "apis/coordination.k8s.io/v1",
             "apis/policy/v1",
-            "apis/scheduling.k8s.io/v1"
+            "apis/scheduling.k8s.io/v1",
+            "apis/scheduling.x-k8s.io/v1alpha1"
         ]
     );
     for (path, entry) in paths {

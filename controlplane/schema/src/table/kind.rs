@@ -161,4 +161,5 @@ named! {
     lease: "coordination.k8s.io/v1" "Lease",
     pod_disruption_budget: "policy/v1" "PodDisruptionBudget",
     priority_class: "scheduling.k8s.io/v1" "PriorityClass",
+    pod_group: "scheduling.x-k8s.io/v1alpha1" "PodGroup",
 }

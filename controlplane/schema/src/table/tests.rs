@@ -24,7 +24,7 @@ fn kinds_are_as_kubernetes_names_them() {
         .iter()
         .map(|kind| (kind.resource(), kind.api_version(), kind.kind, kind.short_names, kind.namespaced))
         .collect();
-    let wanted: [(&str, &str, &str, &[&str], bool); 12] = [
+    let wanted: [(&str, &str, &str, &[&str], bool); 13] = [
         ("namespaces", "v1", "Namespace", &["ns"], false),
         ("nodes", "v1", "Node", &["no"], false),
         ("pods", "v1", "Pod", &["po"], true),
@@ -37,6 +37,7 @@ fn kinds_are_as_kubernetes_names_them() {
         ("leases.coordination.k8s.io", "coordination.k8s.io/v1", "Lease", &[], true),
         ("poddisruptionbudgets.policy", "policy/v1", "PodDisruptionBudget", &["pdb"], true),
         ("priorityclasses.scheduling.k8s.io", "scheduling.k8s.io/v1", "PriorityClass", &["pc"], false),
+        ("podgroups.scheduling.x-k8s.io", "scheduling.x-k8s.io/v1alpha1", "PodGroup", &["pg", "pgs"], true),
     ];
     assert_eq!(told, wanted);
     for kind in kinds() {

@@ -3,6 +3,7 @@
 //! A case changes one place of an object that is right, and lists all causes that there should be then.
 
 mod disruption_budgets;
+mod pod_groups;
 mod pods;
 mod small_kinds;
 mod updates;

@@ -25,12 +25,13 @@ impl Core {
     /// Decides up to `most` pods, and does a piece of what can wait. Returns whether there is more to do now.
     pub fn pump(&mut self, most: usize, now: Duration) -> bool {
         self.mirror.reconcile(&mut self.scheduler);
+        self.queue.advance(now);
         self.unpark();
         if !self.may_decide(now) {
             return false;
         }
         let decided = self.decide(most, now);
-        let is_busy = decided == most;
+        let is_busy = decided >= most;
         let hosts = self.scheduler.cell().len().max(1);
         let pieces = if is_busy { 1 } else { (HOSTS_EXPLAINED / hosts).clamp(1, 64) };
         for _ in 0..pieces {
@@ -38,11 +39,15 @@ impl Core {
                 self.answer(stream, request);
             } else if let Some(class) = self.classes.take_due(now, &self.queue) {
                 self.explain_parked(class);
+            } else if let Some(gang) = self.gangs.take_due(now) {
+                self.explain_group(gang);
             } else {
                 break;
             }
         }
-        is_busy || !self.questions.is_empty() || self.classes.next_due().is_some_and(|due| due <= now)
+        is_busy
+            || !self.questions.is_empty()
+            || [self.classes.next_due(), self.gangs.next_due()].into_iter().flatten().any(|due| due <= now)
     }
 
     /// Brings classes back that a changed host could take.
@@ -59,8 +64,14 @@ impl Core {
     fn decide(&mut self, most: usize, now: Duration) -> usize {
         let mut decided = 0;
         while decided < most {
-            // Nothing here makes groups.
-            let Some(Next::Pod(waiting)) = self.queue.pop(&mut self.scheduler) else { break };
+            let waiting = match self.queue.pop(&mut self.scheduler) {
+                Some(Next::Pod(waiting)) => waiting,
+                Some(Next::Group(group)) => {
+                    decided += self.decide_group(group, now);
+                    continue;
+                }
+                None => break,
+            };
             let key = PodKey::from_number(waiting.pod);
             decided += 1;
             match self.place(key, waiting.class, now) {
@@ -112,16 +123,22 @@ impl Core {
         let Some(pod) = self.pods.get(key) else { return };
         let hosts: Vec<_> = candidates.iter().filter_map(|choice| self.decided_host(choice)).collect();
         let decision = v1::Decision { uid: pod.uid.to_string(), assignment: pod.assignment, hosts };
-        self.counts.decisions += 1;
-        if self.waits.len() < MAX_WAITS {
-            self.waits.push(now.saturating_sub(pod.arrived));
-        }
-        if let Some(stream) = self.streams.get_mut(pod.stream) {
+        let (stream, arrived) = (pod.stream, pod.arrived);
+        self.note_decision(arrived, now);
+        if let Some(stream) = self.streams.get_mut(stream) {
             stream.outbox.decisions.push_back(decision);
         }
     }
 
-    fn decided_host(&self, choice: &Choice) -> Option<v1::DecidedHost> {
+    /// Counts a decision on a pod.
+    pub(super) fn note_decision(&mut self, arrived: Duration, now: Duration) {
+        self.counts.decisions += 1;
+        if self.waits.len() < MAX_WAITS {
+            self.waits.push(now.saturating_sub(arrived));
+        }
+    }
+
+    pub(super) fn decided_host(&self, choice: &Choice) -> Option<v1::DecidedHost> {
         let Choice { host, devices, score } = *choice;
         let record = self.mirror.record(host)?;
         let feed = self.mirror.feeds.get(record.feed)?;

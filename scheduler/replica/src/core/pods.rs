@@ -47,6 +47,8 @@ pub(crate) struct Pod {
     /// The tenant partition's number.
     pub(crate) stream: usize,
     pub(crate) class: ClassId,
+    /// The number of the group that it is placed with.
+    pub(crate) gang: Option<u64>,
     pub(crate) priority: i32,
     /// Goes before others of its priority.
     pub(crate) first: bool,

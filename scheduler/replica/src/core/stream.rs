@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_engine::{ClassId, Pending};
+use meridian_engine::{ClassId, Membership, Pending};
 use meridian_proto::v1;
-use meridian_wire::demand_from_message;
+use meridian_wire::{demand_from_message, group_from_message};
 use rustc_hash::FxHashMap;
 
 use super::pods::{Pod, PodKey, State};
@@ -44,6 +44,7 @@ pub(crate) struct Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) decisions: VecDeque<v1::Decision>,
+    pub(crate) groups: VecDeque<v1::GroupDecision>,
     pub(crate) unschedulable: VecDeque<v1::UnschedulablePod>,
     pub(crate) explanations: VecDeque<v1::ExplainResponse>,
 }
@@ -51,7 +52,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// How many decisions and answers there are.
     pub(crate) fn len(&self) -> usize {
-        self.decisions.len() + self.unschedulable.len() + self.explanations.len()
+        self.decisions.len() + self.groups.len() + self.unschedulable.len() + self.explanations.len()
     }
 
     /// The next message.
@@ -60,6 +61,9 @@ impl Outbox {
         let message = if !self.decisions.is_empty() {
             let decisions = self.decisions.drain(..self.decisions.len().min(BATCH)).collect();
             Message::Decisions(v1::Decisions { decisions })
+        } else if let Some(group) = self.groups.pop_front() {
+            // One alone may be as large as many decisions.
+            Message::Groups(v1::GroupDecisions { groups: vec![group] })
         } else if !self.unschedulable.is_empty() {
             let pods = self.unschedulable.drain(..self.unschedulable.len().min(BATCH)).collect();
             Message::Unschedulable(v1::Unschedulable { pods })
@@ -209,34 +213,36 @@ impl Core {
         pod: v1::PendingPod,
         now: Duration,
     ) -> Result<(), Violation> {
-        let v1::PendingPod { uid, tenant: _, key: _, class: number, priority, first } = pod;
+        let v1::PendingPod { uid, tenant, key: _, class: number, priority, first, group } = pod;
         let Some(state) = self.streams.get_mut(stream) else { return Ok(()) };
         let class = match state.classes.get(&number) {
             Some(StreamClass::Served(class)) => *class,
             Some(StreamClass::Refused(problem)) => {
                 let message = problem.to_string();
-                state.outbox.unschedulable.push_back(v1::UnschedulablePod {
-                    uid: uid.clone(),
-                    assignment,
-                    message,
-                });
-                if let Some(key) = self.pods.find(&Uid::new(&uid)) {
-                    self.forget(key);
-                }
+                self.refuse(stream, v1::UnschedulablePod { uid, assignment, message });
                 return Ok(());
             }
             None => return Err(Violation::UnknownClass { uid, number }),
+        };
+        let group = match group.map(group_from_message).transpose() {
+            Ok(group) => group,
+            Err(error) => {
+                let message = format!("the pod cannot be scheduled: {error}");
+                self.refuse(stream, v1::UnschedulablePod { uid, assignment, message });
+                return Ok(());
+            }
         };
         let uid = Uid::new(&uid);
         if let Some(key) = self.pods.find(&uid) {
             if let Some(known) = self.pods.waiting_mut(key)
                 && (known.stream, known.class, known.priority, known.first)
                     == (stream, class, priority, first)
+                && self.gangs.is_of(known.gang, group.as_ref())
             {
                 // Said again under a new assignment: it keeps its place.
                 known.assignment = assignment;
                 known.told = 0;
-                self.wait(key, class);
+                self.wait(key, now);
                 return Ok(());
             }
             self.forget(key);
@@ -245,10 +251,12 @@ impl Core {
             return Err(Violation::TooMany { what: "pods", limit: MAX_PODS });
         }
         self.classes.hold(class);
+        let gang = group.map(|group| self.gangs.join(stream, &tenant, group));
         let pod = Pod {
             uid,
             stream,
             class,
+            gang,
             priority,
             first,
             assignment,
@@ -258,18 +266,38 @@ impl Core {
             state: State::Waiting,
         };
         if let Some(key) = self.pods.insert(pod) {
-            let pending = Pending { priority, first, ..Pending::new(key.number(), class) };
+            let group = gang.map(|group| Membership { group, least: self.gangs.least(group) });
+            let pending = Pending { priority, first, group, ..Pending::new(key.number(), class) };
             if let Err(error) = self.queue.push(pending) {
-                // Keys are never used again.
-                tracing::error!(%error, "a pod cannot be queued");
+                // Keys are never used again: the group has too many pods that wait.
+                tracing::warn!(%error, "a pod cannot be queued");
+                let uid = self.pods.get(key).map_or_else(String::new, |pod| pod.uid.to_string());
+                let message = format!("the pod cannot be scheduled: {error}");
+                self.refuse(stream, v1::UnschedulablePod { uid, assignment, message });
+                return Ok(());
             }
-            self.wait(key, class);
+            self.wait(key, now);
         }
         Ok(())
     }
 
+    /// A pod cannot be decided as it is.
+    fn refuse(&mut self, stream: usize, said: v1::UnschedulablePod) {
+        if let Some(key) = self.pods.find(&Uid::new(&said.uid)) {
+            self.forget(key);
+        }
+        if let Some(state) = self.streams.get_mut(stream) {
+            state.outbox.unschedulable.push_back(said);
+        }
+    }
+
     /// Notes that a pod waits, and tells it why where its class fits nowhere.
-    fn wait(&mut self, key: PodKey, class: ClassId) {
+    fn wait(&mut self, key: PodKey, now: Duration) {
+        let Some(Pod { class, gang, .. }) = self.pods.get(key) else { return };
+        let class = *class;
+        if let Some(gang) = *gang {
+            return self.gangs.wait(gang, key, now);
+        }
         let has_message = self.classes.get_mut(class).is_some_and(|class| class.arrive(key, &self.pods));
         if has_message && self.queue.is_parked(class) {
             self.tell(class);

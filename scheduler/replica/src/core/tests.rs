@@ -1,5 +1,6 @@
 //! The core, fed by hand.
 
+mod gang;
 mod hostile;
 mod random;
 mod rig;
