@@ -6,6 +6,7 @@ mod bench;
 mod clock;
 mod cluster;
 mod explain;
+mod global;
 mod output;
 mod plan;
 mod policy;
@@ -51,6 +52,8 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Say what would become of a cluster if hosts were drained or added, or another policy chosen.
     Whatif(plan::WhatIfArguments),
+    /// Place workloads over regions and edge sites.
+    Global(global::Arguments),
     /// Measure.
     Bench(bench::Arguments),
 }
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Plan(arguments) => arguments.run(),
         Command::Whatif(arguments) => arguments.run(),
+        Command::Global(arguments) => global::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {

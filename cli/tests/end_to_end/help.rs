@@ -4,7 +4,7 @@ use std::io::pipe;
 
 use crate::folder::{Folder, Ran};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "",
     "sim",
     "sim synthetic",
@@ -21,6 +21,8 @@ const COMMANDS: [&str; 18] = [
     "explain swf",
     "explain tables",
     "explain openb",
+    "global",
+    "global solve",
     "bench",
     "help",
 ];

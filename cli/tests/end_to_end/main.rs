@@ -14,6 +14,7 @@ mod help;
 mod hostile;
 mod impossible;
 mod misread;
+mod placed;
 mod planned;
 mod published;
 mod refused;

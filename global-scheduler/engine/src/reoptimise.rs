@@ -1,0 +1,148 @@
+//! From a running plan to a better one: repair after a loss, and improvement that pays for its moves.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::assignment::Assignment;
+use crate::budget::{Budget, Limits};
+use crate::check::check;
+use crate::descent::{descend, relocate};
+use crate::greedy::fill_in;
+use crate::model::{Model, TOLERANCE};
+use crate::solve::{Solution, solve};
+use crate::state::{NOWHERE, State};
+
+/// How many times the price of a move is doubled before a plan with too many moves is given up.
+const RAISES: u32 = 8;
+
+/// A plan after a loss.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repaired {
+    /// Who serves what. Lost sites serve nothing.
+    pub assignment: Assignment,
+    /// Items that are served elsewhere than before, or no longer.
+    pub moved: Vec<u32>,
+}
+
+/// Why a plan could not be repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepairError {
+    /// The plan divides an item; such plans are solved anew.
+    #[error("item {0} is divided among sites: want a plan of whole items, or solve anew")]
+    Divided(usize),
+    /// The plan is of another model, or breaks its rules already.
+    #[error("item {item} cannot be at site {site} in this model")]
+    Site {
+        /// The item.
+        item: usize,
+        /// The site.
+        site: u32,
+    },
+}
+
+/// Serves elsewhere what the lost sites served. Nothing else moves: what runs well is left alone.
+///
+/// `model` is that of the running plan, which serves items whole; it may still have the lost sites.
+pub fn repair(model: &Model, running: &Assignment, lost: &[u32]) -> Result<Repaired, RepairError> {
+    let is_lost = |site: u32| lost.contains(&site);
+    let mut state = State::empty(model);
+    let mut moved = Vec::new();
+    for (item, portions) in running.portions.iter().enumerate().take(model.items()) {
+        let [portion] = portions.as_slice() else {
+            if portions.is_empty() {
+                continue;
+            }
+            return Err(RepairError::Divided(item));
+        };
+        let site = portion.site;
+        if portion.share < 1.0 - TOLERANCE {
+            return Err(RepairError::Divided(item));
+        }
+        if site as usize >= model.sites() || !model.cost(item, site as usize).is_finite() {
+            return Err(RepairError::Site { item, site });
+        }
+        if is_lost(site) {
+            moved.push(item as u32);
+        }
+        state.put(item, site as usize);
+    }
+    for site in lost.iter().filter(|site| (**site as usize) < model.sites()) {
+        relocate(&mut state, *site as usize, &is_lost);
+    }
+    fill_in(&mut state, &|site| !is_lost(site as u32));
+    Ok(Repaired { assignment: state.assignment(), moved })
+}
+
+/// What moves cost and how many there may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MoveTerms {
+    /// Money for moving all of an item.
+    pub price: f64,
+    /// The most moves, in items.
+    pub most: f64,
+    /// The least share of the running plan's cost that a new plan must save, moves paid, to be worth anything. Noise in demand
+    /// stays below it.
+    pub least_gain: f64,
+}
+
+/// A better plan for what runs, within limits and terms; the running plan where none is worth its moves.
+///
+/// The bound that comes back is that of the model without the price of moves.
+pub fn improve(
+    model: &Model,
+    running: &Assignment,
+    terms: MoveTerms,
+    limits: &Limits<'_>,
+    seed: u64,
+) -> Solution {
+    let mut price = terms.price.max(0.0);
+    let before = check(model, running).objective;
+    let mut solution = solve(&with_move_price(model, running, price), limits, seed, Some(running));
+    for _ in 0..RAISES {
+        if solution.assignment.moves_from(running) <= terms.most + 1e-9 {
+            break;
+        }
+        price = (price * 2.0).max(1e-3 * before.abs() / model.items().max(1) as f64);
+        let priced = with_move_price(model, running, price);
+        let budget = Budget::new(limits);
+        let mut state = State::from_sites(&priced, &mostly(model, running));
+        fill_in(&mut state, &|_| true);
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        descend(&mut state, &mut random, &|| budget.is_late(1.0) || budget.is_cancelled());
+        solution.assignment = state.assignment();
+    }
+    let moves = solution.assignment.moves_from(running);
+    let checked = check(model, &solution.assignment);
+    let saved = before - checked.objective - terms.price * moves;
+    let is_allowed = moves <= terms.most + 1e-9;
+    let pays = saved >= terms.least_gain * before.abs() && saved > 0.0;
+    // A plan that breaks a rule is left whatever that costs.
+    let mends = !check(model, running).is_feasible() && checked.is_feasible();
+    let bound = crate::check::bound(model, &solution.certificate).unwrap_or(f64::NEG_INFINITY);
+    if !is_allowed || !(pays || mends) {
+        solution.assignment = running.clone();
+    }
+    let checked = check(model, &solution.assignment);
+    Solution {
+        objective: checked.objective,
+        is_feasible: checked.is_feasible(),
+        bound: bound.min(checked.objective),
+        ..solution
+    }
+}
+
+/// The model in which each item costs more everywhere but where it runs.
+fn with_move_price(model: &Model, running: &Assignment, price: f64) -> Model {
+    model.with_move_price(&mostly(model, running), price)
+}
+
+/// For each item the site that serves most of it.
+fn mostly(model: &Model, running: &Assignment) -> Vec<u32> {
+    let most = |item: usize| {
+        let portions =
+            running.portions.get(item)?.iter().filter(|portion| (portion.site as usize) < model.sites());
+        portions.max_by(|a, b| a.share.total_cmp(&b.share)).map(|portion| portion.site)
+    };
+    (0..model.items()).map(|item| most(item).unwrap_or(NOWHERE)).collect()
+}
