@@ -120,7 +120,8 @@ impl Adapter {
             // So many are decided ahead that those who bind never wait for a decision.
             binding: at_once.saturating_mul(4).max(BATCH),
         };
-        let core = Core::new(first, others, limits, metrics.clone()).map_err(AdapterError::Profile)?;
+        let core = Core::new(first, others, &configuration.without_preemption, limits, metrics.clone())
+            .map_err(AdapterError::Profile)?;
         let connection = &process.client_connection;
         let pace = Pace::new(connection.qps, connection.burst, clock.clone());
         let writer = Writer { client: client.clone(), pace: Arc::new(pace), metrics: metrics.clone() };

@@ -64,6 +64,8 @@ struct Explained {
 pub(crate) struct Core {
     engines: Engines,
     names: Vec<Arc<str>>,
+    /// The profiles for whose pods nobody makes way.
+    without_preemption: Vec<bool>,
     hosts: Hosts,
     pods: Pods,
     queue: Queue,
@@ -100,12 +102,17 @@ impl Core {
     pub(crate) fn new(
         first: &Profile,
         others: &[Profile],
+        without_preemption: &BTreeSet<String>,
         limits: Limits,
         metrics: Metrics,
     ) -> Result<Core, ProfileError> {
         Ok(Core {
             engines: Engines::new(first, others)?,
             names: std::iter::once(first).chain(others).map(|profile| profile.name.as_str().into()).collect(),
+            without_preemption: std::iter::once(first)
+                .chain(others)
+                .map(|profile| without_preemption.contains(&profile.name))
+                .collect(),
             hosts: Hosts::default(),
             pods: Pods::default(),
             queue: Queue::default(),

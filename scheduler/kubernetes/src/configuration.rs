@@ -9,7 +9,7 @@
 //! one. How many hosts to look at is accepted and has no effect, since we look at every host; so is what concerns
 //! profiling.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_engine::{Arithmetic, Profile, ProfileError};
 
@@ -103,6 +103,8 @@ impl ConfigurationError {
 pub struct SchedulerConfiguration {
     /// The profiles in their order, at least one; their names are unique.
     pub profiles: Vec<Profile>,
+    /// The names of the profiles for whose pods nobody makes way, since `DefaultPreemption` is disabled.
+    pub without_preemption: BTreeSet<String>,
     /// How the process behaves.
     pub process: ProcessSettings,
 }
@@ -110,7 +112,11 @@ pub struct SchedulerConfiguration {
 impl SchedulerConfiguration {
     /// One profile, and the defaults for all else.
     pub fn of(profile: Profile) -> SchedulerConfiguration {
-        SchedulerConfiguration { profiles: vec![profile], process: ProcessSettings::default() }
+        SchedulerConfiguration {
+            profiles: vec![profile],
+            without_preemption: BTreeSet::new(),
+            process: ProcessSettings::default(),
+        }
     }
 }
 
@@ -139,6 +145,7 @@ pub fn scheduler_configuration(text: &str) -> Result<SchedulerConfiguration, Con
     let alone = specs.len() == 1;
     let list = root.field("profiles");
     let mut names = BTreeMap::new();
+    let mut without_preemption = BTreeSet::new();
     let mut profiles = Vec::with_capacity(specs.len());
     for (index, spec) in specs.iter().enumerate() {
         let path = list.item(index);
@@ -156,9 +163,13 @@ pub fn scheduler_configuration(text: &str) -> Result<SchedulerConfiguration, Con
         if names.insert(name, index).is_some() {
             return Err(ConfigurationError::twice(&path.field("schedulerName"), name));
         }
-        profiles.push(profile(name, spec, dialect, &path)?);
+        let (profile, preempts) = profile(name, spec, dialect, &path)?;
+        if !preempts {
+            without_preemption.insert(name.to_owned());
+        }
+        profiles.push(profile);
     }
-    Ok(SchedulerConfiguration { profiles, process })
+    Ok(SchedulerConfiguration { profiles, without_preemption, process })
 }
 
 fn dialect(value: &serde_json::Value) -> Result<Dialect, ConfigurationError> {
@@ -202,7 +213,7 @@ fn profile(
     spec: &ProfileSpec<'_>,
     dialect: Dialect,
     path: &Path<'_>,
-) -> Result<Profile, ConfigurationError> {
+) -> Result<(Profile, bool), ConfigurationError> {
     let chosen = plugins::choose(&spec.plugins, dialect, &path.field("plugins"))?;
     let arguments = arguments::arguments(&spec.plugin_config, dialect, &path.field("pluginConfig"))?;
     let profile = Profile {
@@ -219,7 +230,7 @@ fn profile(
             .collect(),
     };
     profile.validate().map_err(|problem| ConfigurationError::Profile { path: path.to_string(), problem })?;
-    Ok(profile)
+    Ok((profile, chosen.preempts))
 }
 
 #[cfg(test)]

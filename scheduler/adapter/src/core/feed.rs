@@ -7,6 +7,7 @@ use meridian_engine::{ClassId, Running};
 
 use super::Core;
 use super::engines::Hold;
+use super::hosts::Put;
 use super::pods::{Pod, State};
 use crate::metrics::Event;
 use crate::news::{Asked, Change, Kind, Outcome, PodId, PodNews, Told};
@@ -21,8 +22,9 @@ impl Core {
             Change::Host(name, described) => {
                 let seen = self.listings[Kind::Hosts as usize];
                 match self.hosts.put(&name, described, seen, &mut self.engines) {
-                    Some(_) => self.hold_all(&name),
-                    None => self.hold_short(&name),
+                    Put::Added => self.hold_all(&name),
+                    Put::Changed => self.hold_short(&name),
+                    Put::Same => return,
                 }
                 self.help(&name);
             }

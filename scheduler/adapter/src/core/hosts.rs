@@ -32,6 +32,17 @@ pub(crate) struct HostRecord {
     seen: u64,
 }
 
+/// What has become of a host's description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// The host has come into the cluster: what is there is to be held.
+    Added,
+    /// It is described anew, or what was said of it cannot be used.
+    Changed,
+    /// Nothing is new.
+    Same,
+}
+
 /// All hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
@@ -61,17 +72,23 @@ impl Hosts {
         self.by_name.entry(name.into()).or_default()
     }
 
-    /// Takes a host's description in. Returns the host when it has come into the cluster: what is there is to be held.
+    /// Takes a host's description in.
     pub(crate) fn put(
         &mut self,
         name: &str,
         described: Result<Box<Host>, String>,
         seen: u64,
         engines: &mut Engines,
-    ) -> Option<HostId> {
+    ) -> Put {
         let record = self.entry(name);
         record.seen = seen;
         let known = record.id;
+        if let (Some(_), Ok(host), false) = (known, &described, record.is_refused)
+            && record.described.as_ref() == Some(host)
+        {
+            // Kubelets report often, and seldom anything that matters here.
+            return Put::Same;
+        }
         let result = described.and_then(|host| {
             let is_closed = !record.unreadable.is_empty();
             let told = if is_closed { closed(&host) } else { (*host).clone() };
@@ -91,7 +108,7 @@ impl Hosts {
                 if known.is_none() {
                     let name = self.shared(name);
                     self.names.insert(id, name);
-                    return Some(id);
+                    return Put::Added;
                 }
             }
             Err(problem) => {
@@ -104,7 +121,7 @@ impl Hosts {
                 self.open_or_close(name, engines);
             }
         }
-        None
+        Put::Changed
     }
 
     /// Drops a host. What is said to be there waits for it to come back. Returns those pods.

@@ -46,7 +46,8 @@ impl Core {
     /// Has others make way for a pod, if there are any of lower priority whose room would do.
     pub(super) fn preempt(&mut self, number: u64, line: LineId, now: Duration) -> bool {
         let Some(pod) = self.pods.get(number) else { return false };
-        if pod.never_preempts || pod.preempts_again > now {
+        let is_left_out = self.without_preemption.get(line.profile).is_none_or(|left_out| *left_out);
+        if is_left_out || pod.never_preempts || pod.preempts_again > now {
             return false;
         }
         let (priority, winner) = (pod.priority, pod.id.clone());

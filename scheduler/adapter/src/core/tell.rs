@@ -32,7 +32,11 @@ impl Core {
             }
             Some(explanation) => {
                 let first = self.queue.line(line).next().and_then(|number| self.pods.get(number));
-                let preempts = first.filter(|pod| !pod.never_preempts).map(|pod| pod.priority);
+                let preempts = first
+                    .filter(|pod| {
+                        !pod.never_preempts && self.without_preemption.get(line.profile) == Some(&false)
+                    })
+                    .map(|pod| pod.priority);
                 let told = preempts
                     .and_then(|priority| self.engines.explain_preemption(line.profile, line.class, priority));
                 match told {

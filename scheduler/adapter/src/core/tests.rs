@@ -14,7 +14,7 @@ const LIMITS: Limits =
 fn core() -> Core {
     let second = Profile { name: "packing".into(), ..Profile::first_fit() };
     let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-    Core::new(&Profile::kubernetes(), &[second], LIMITS, metrics).unwrap()
+    Core::new(&Profile::kubernetes(), &[second], &BTreeSet::new(), LIMITS, metrics).unwrap()
 }
 
 fn host(name: &str, cpu_milli: i64) -> Change {
@@ -280,6 +280,28 @@ fn lower_priorities_make_way_and_keep_their_room_until_they_are_gone() {
     assert_eq!(where_to, [("high", "a"), ("later", "a")]);
     assert_eq!((core.nominated, core.awaited.len()), (0, 0));
     check(&core);
+}
+
+#[test]
+fn a_profile_without_preemption_has_nobody_make_way() {
+    let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+    let without = BTreeSet::from(["default-scheduler".to_owned()]);
+    let mut core = Core::new(&Profile::kubernetes(), &[], &without, LIMITS, metrics).unwrap();
+    let changes = [host("a", 1_000)]
+        .into_iter()
+        .chain(pods(vec![at(ranked("low", 600, 1), "a"), ranked("high", 500, 9)]));
+    assert!(step(&mut core, changes.collect(), 0).is_empty());
+    assert_eq!((core.nominated, core.queue.unschedulable()), (0, 1));
+}
+
+#[test]
+fn news_that_say_nothing_new_of_a_host_change_nothing() {
+    let mut core = core();
+    step(&mut core, vec![host("a", 1_000)], 0);
+    core.take(host("a", 1_000), Duration::ZERO);
+    assert!(core.helped.is_empty());
+    core.take(host("a", 1_001), Duration::ZERO);
+    assert_eq!(core.helped.len(), 1);
 }
 
 #[test]

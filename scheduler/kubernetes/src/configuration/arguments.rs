@@ -68,7 +68,7 @@ pub(super) fn arguments(
             }
             (_, "DefaultPreemption") => preemption(&config.args, &path)?,
             (_, "VolumeBinding") => volumes(&config.args, &path)?,
-            (Named::Lacking | Named::Around, _) => {
+            (Named::Lacking | Named::Around | Named::Preemption, _) => {
                 let what = format!("giving arguments to plugin {}", config.name);
                 return Err(ConfigurationError::not_supported(&name, what));
             }

@@ -32,6 +32,8 @@ pub(super) enum Scorer {
 pub(super) struct Chosen {
     pub(super) filters: Vec<FilterPlugin>,
     pub(super) scores: Vec<(Scorer, i64)>,
+    /// Whether pods of lower priority make way.
+    pub(super) preempts: bool,
 }
 
 /// A plugin that the engine has.
@@ -73,8 +75,7 @@ const KNOWN: [Known; 9] = [
 ];
 
 /// Plugins of kube-scheduler that the engine lacks.
-const LACKING: [&str; 13] = [
-    "SchedulingGates",
+const LACKING: [&str; 11] = [
     "VolumeRestrictions",
     "EBSLimits",
     "GCEPDLimits",
@@ -85,13 +86,15 @@ const LACKING: [&str; 13] = [
     "PodTopologySpread",
     "InterPodAffinity",
     "DynamicResources",
-    "DefaultPreemption",
     "ImageLocality",
 ];
 
 /// Plugins of kube-scheduler whose work is done around the engine. Every profile must have them, so naming them says
 /// nothing.
-const AROUND: [&str; 2] = ["PrioritySort", "DefaultBinder"];
+const AROUND: [&str; 3] = ["PrioritySort", "DefaultBinder", "SchedulingGates"];
+
+/// The plugin of kube-scheduler that has pods of lower priority make way.
+const PREEMPTION: &str = "DefaultPreemption";
 
 /// What a name stands for.
 pub(super) enum Named {
@@ -99,6 +102,7 @@ pub(super) enum Named {
     Known(usize),
     Lacking,
     Around,
+    Preemption,
 }
 
 /// What `name` at `path` stands for.
@@ -110,6 +114,9 @@ pub(super) fn named(name: &str, dialect: Dialect, path: &Path<'_>) -> Result<Nam
     if let Some(index) = KNOWN.iter().position(|known| known.name == name && usable(known)) {
         return Ok(Named::Known(index));
     }
+    if name == PREEMPTION {
+        return Ok(Named::Preemption);
+    }
     if AROUND.contains(&name) {
         return Ok(Named::Around);
     }
@@ -120,7 +127,7 @@ pub(super) fn named(name: &str, dialect: Dialect, path: &Path<'_>) -> Result<Nam
     Err(ConfigurationError::UnknownPlugin {
         path: path.to_string(),
         name: quoted(name),
-        known: ours.chain(AROUND).chain(LACKING).collect::<Vec<_>>().join(", "),
+        known: ours.chain(AROUND).chain([PREEMPTION]).chain(LACKING).collect::<Vec<_>>().join(", "),
     })
 }
 
@@ -131,6 +138,8 @@ struct Said {
     enabled: [Option<i64>; KNOWN.len()],
     disabled: [bool; KNOWN.len()],
     all_disabled: bool,
+    /// What is said of preemption by its name.
+    preempts: Option<bool>,
 }
 
 /// A role that can be spoken of.
@@ -151,7 +160,9 @@ pub(super) fn choose(
     let multi = said(&plugins.multi_point, Role::Any, dialect, &path.field("multiPoint"))?;
     let filter = said(&plugins.filter, Role::Filter, dialect, &path.field("filter"))?;
     let score = said(&plugins.score, Role::Score, dialect, &path.field("score"))?;
-    let mut chosen = Chosen { filters: Vec::new(), scores: Vec::new() };
+    let in_any = multi.preempts.or((multi.all_disabled).then_some(false)).unwrap_or(true);
+    let preempts = said_of_preemption(&plugins.post_filter).unwrap_or(in_any);
+    let mut chosen = Chosen { filters: Vec::new(), scores: Vec::new(), preempts };
     for (index, known) in KNOWN.iter().enumerate() {
         let default = known.default.filter(|_| !multi.is_disabled(index));
         let weight = multi.enabled[index].or(default);
@@ -165,6 +176,16 @@ pub(super) fn choose(
     }
     chosen.filters.sort_unstable();
     Ok(chosen)
+}
+
+/// What is said of preemption at its one point.
+fn said_of_preemption(set: &PluginSet<'_>) -> Option<bool> {
+    let has = |plugins: &[Plugin<'_>], name: &str| plugins.iter().any(|plugin| plugin.name == name);
+    match (has(&set.enabled, PREEMPTION), has(&set.disabled, PREEMPTION) || has(&set.disabled, "*")) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    }
 }
 
 impl Said {
@@ -189,8 +210,10 @@ fn said(
             continue;
         }
         let path = list.item(index);
-        if let Named::Known(known) = named(plugin.name, dialect, &path.field("name"))? {
-            said.disabled[known] = true;
+        match named(plugin.name, dialect, &path.field("name"))? {
+            Named::Known(known) => said.disabled[known] = true,
+            Named::Preemption => said.preempts = Some(false),
+            Named::Around | Named::Lacking => {}
         }
     }
     let list = path.field("enabled");
@@ -203,7 +226,8 @@ fn said(
                 said.enabled[known] = Some(weight(plugin, role, &path.field("weight"))?);
             }
             Named::Around if role == Role::Any => {}
-            Named::Around | Named::Lacking => {
+            Named::Preemption if role == Role::Any => said.preempts = Some(true),
+            Named::Around | Named::Lacking | Named::Preemption => {
                 let what = format!("plugin {}", plugin.name);
                 return Err(ConfigurationError::not_supported(&path.field("name"), what));
             }
@@ -265,8 +289,12 @@ fn refuse_other_points(
         let enabled = path.field("enabled");
         for (index, plugin) in set.enabled.iter().enumerate() {
             let path = enabled.item(index);
-            let is_around = matches!(named(plugin.name, dialect, &path.field("name"))?, Named::Around);
-            if !is_around || !matches!(field, "queueSort" | "bind") {
+            let is_there = match named(plugin.name, dialect, &path.field("name"))? {
+                Named::Around => matches!(field, "queueSort" | "bind" | "preEnqueue"),
+                Named::Preemption => field == "postFilter",
+                Named::Known(_) | Named::Lacking => false,
+            };
+            if !is_there {
                 let what = format!("plugin {} at {field}", plugin.name);
                 return Err(ConfigurationError::not_supported(&path.field("name"), what));
             }
@@ -274,9 +302,15 @@ fn refuse_other_points(
         let disabled = path.field("disabled");
         for (index, plugin) in set.disabled.iter().enumerate() {
             let path = disabled.item(index);
-            let lacking = plugin.name != "*"
-                && matches!(named(plugin.name, dialect, &path.field("name"))?, Named::Lacking);
-            if !lacking {
+            let may_lack = match plugin.name {
+                // There is nothing else at this point.
+                "*" => field == "postFilter",
+                name => {
+                    let named = named(name, dialect, &path.field("name"))?;
+                    matches!(named, Named::Lacking | Named::Preemption)
+                }
+            };
+            if !may_lack {
                 let what = format!("leaving out {} at {field}", quoted(plugin.name));
                 return Err(ConfigurationError::not_supported(&path.field("name"), what));
             }

@@ -160,6 +160,38 @@ profiles:
 }
 
 #[test]
+fn preemption_is_left_out_where_the_file_says_so() {
+    for (plugins, preempts) in [
+        ("{}", true),
+        ("{postFilter: {disabled: [{name: DefaultPreemption}]}}", false),
+        ("{postFilter: {disabled: [{name: '*'}]}}", false),
+        ("{postFilter: {disabled: [{name: '*'}], enabled: [{name: DefaultPreemption}]}}", true),
+        ("{multiPoint: {disabled: [{name: DefaultPreemption}]}}", false),
+        (
+            "{multiPoint: {disabled: [{name: DefaultPreemption}]}, postFilter: {enabled: [{name: DefaultPreemption}]}}",
+            true,
+        ),
+        (
+            "{multiPoint: {disabled: [{name: '*'}], enabled: [{name: NodePorts}, {name: NodeResourcesFit}]}}",
+            false,
+        ),
+        ("{multiPoint: {enabled: [{name: DefaultPreemption}, {name: SchedulingGates}]}}", true),
+        ("{preEnqueue: {enabled: [{name: SchedulingGates}]}}", true),
+    ] {
+        let text = format!(
+            "apiVersion: {KUBERNETES_API_VERSION}\nkind: KubeSchedulerConfiguration\nprofiles: [{{plugins: {plugins}}}]"
+        );
+        let configuration =
+            scheduler_configuration(&text).unwrap_or_else(|error| panic!("{plugins}: {error}"));
+        assert_eq!(configuration.without_preemption.is_empty(), preempts, "{plugins}");
+    }
+    fails(
+        "profiles: [{plugins: {filter: {enabled: [{name: DefaultPreemption}]}}}]",
+        "profiles[0].plugins.filter.enabled[0].name: plugin DefaultPreemption is not supported yet",
+    );
+}
+
+#[test]
 fn arguments_of_what_is_not_chosen_here_are_accepted() {
     let profile = one("
 profiles:
