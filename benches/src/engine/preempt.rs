@@ -126,10 +126,10 @@ impl Full {
         let nominated = self.scheduler.nominate(class, preemption.host, preemption.devices);
         let mut nominated = nominated.map_err(|error| failed(&error))?;
         for victim in &preemption.victims {
-            let Some(placement) = self.placements.remove(victim) else {
+            let Some(mut placement) = self.placements.remove(victim) else {
                 return Err(failed(&"a victim is named that does not run"));
             };
-            self.scheduler.terminating(&placement);
+            self.scheduler.terminating(&mut placement);
             if let Some(budget) = self.budgets.remove(victim) {
                 self.allowed[budget as usize] -= 1;
                 self.scheduler.set_budget(budget, self.allowed[budget as usize]);

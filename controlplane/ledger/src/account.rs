@@ -292,5 +292,6 @@ fn without_constraints(demand: &Demand) -> Demand {
         devices: demand.devices.clone(),
         ports: demand.ports.clone(),
         constraints: Constraints::default(),
+        ..Demand::default()
     }
 }

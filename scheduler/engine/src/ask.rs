@@ -3,6 +3,7 @@
 use crate::cell::Cell;
 use crate::demand::{Demand, HostPort};
 use crate::resource::ResourceId;
+use crate::topology;
 
 /// What is taken from a host. Shared by all placements of a class.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,10 +16,22 @@ pub(crate) struct Ask {
     pub(crate) ports: Vec<HostPort>,
     /// Resources that are asked for and that no host of the cell has ever offered: nothing fits.
     pub(crate) unknown: Vec<String>,
+    /// What terms between pods can tell of the pod.
+    pub(crate) member: topology::Id,
+}
+
+/// All of an ask but for what terms between pods can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AskKey {
+    requests: Vec<(ResourceId, i64)>,
+    scoring: [i64; 2],
+    devices: Option<DeviceAsk>,
+    ports: Vec<HostPort>,
+    unknown: Vec<String>,
 }
 
 /// `count` devices with `milli` thousandths of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DeviceAsk {
     pub(crate) count: u32,
     pub(crate) milli: u16,
@@ -33,7 +46,7 @@ impl DeviceAsk {
 
 impl Ask {
     /// Compiles a valid demand. What pods ask for makes no columns: only what hosts offer does.
-    pub(crate) fn new(demand: &Demand, cell: &Cell) -> Ask {
+    pub(crate) fn new(demand: &Demand, cell: &Cell, member: topology::Id) -> Ask {
         let mut requests = vec![(ResourceId::PODS, 1)];
         let mut unknown = Vec::new();
         for (name, quantity) in demand.requests.named().filter(|(_, quantity)| *quantity > 0) {
@@ -51,6 +64,18 @@ impl Ask {
                 .map(|devices| DeviceAsk { count: devices.count, milli: devices.milli as u16 }),
             ports: demand.ports.clone(),
             unknown,
+            member,
+        }
+    }
+
+    /// What tells classes apart that ask for different things.
+    pub(crate) fn key(&self) -> AskKey {
+        AskKey {
+            requests: self.requests.clone(),
+            scoring: self.scoring,
+            devices: self.devices,
+            ports: self.ports.clone(),
+            unknown: self.unknown.clone(),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::index::Best;
 use crate::plugins::{Context, Key, NONE, lane_of, score_of};
 use crate::scheduler::{Choice, Scheduler};
 use crate::score::{Extremes, MAX_POINTS};
+use crate::topology::Grouped;
 
 /// The best of some blocks, one host a block, in the order of score and then of hosts.
 #[derive(Debug)]
@@ -45,7 +46,14 @@ impl Nearest {
         if key == NONE || score_of(key) < self.floor() {
             return;
         }
-        let best = Best { slot: block * BLOCK + lane_of(key), score: score_of(key) };
+        self.offer_host(Best { slot: block * BLOCK + lane_of(key), score: score_of(key) });
+    }
+
+    /// Takes a host in, if it is among the best.
+    pub(crate) fn offer_host(&mut self, best: Best) {
+        if best.score < self.floor() {
+            return;
+        }
         let place = self.found.partition_point(|known| (-known.score, known.slot) < (-best.score, best.slot));
         self.found.insert(place, best);
         self.found.truncate(self.most);
@@ -64,9 +72,13 @@ impl Scheduler {
         let Some(best) = self.decide(class) else { return Vec::new() };
         let near = Nearest::new(best.score.saturating_sub(tolerance.max(0)), most.max(1));
         let Some(entry) = self.classes.get(class) else { return vec![best] };
-        let near = match &entry.index {
-            Some(index) if index.is_at(self.cell.journal.version()) => index.near(near),
-            _ => {
+        let near = match (entry.shape, &entry.index) {
+            (Some(shape), _) => match self.shapes.index(shape) {
+                Some(index) => index.near(&self.plugins.weights, near),
+                None => near,
+            },
+            (None, Some(index)) if index.is_at(self.cell.journal.version()) => index.near(near),
+            (None, _) => {
                 let set = self.constraints.get_mut(entry.set);
                 let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &entry.ask, set };
                 let mut near = near;
@@ -89,12 +101,20 @@ impl Scheduler {
 
     /// What a pod of a class would score on one host now; `None` where the host cannot take it.
     pub fn score(&mut self, class: ClassId, host: HostId) -> Option<i64> {
+        let shape = self.reshape(class)?;
         let entry = self.classes.refresh(class, &self.cell)?;
         self.cell.record(host)?;
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &entry.ask, set };
         let (block, bit) = (host.index() / BLOCK, 1 << (host.index() % BLOCK));
+        if let Some(shape) = shape {
+            if context.feasible(block) & bit == 0 {
+                return None;
+            }
+            let build = |rules: &_| Grouped::build(&context, rules);
+            return self.shapes.with(shape, build, |index, rules| index.score(&context, rules, host.index()));
+        }
         let extremes = match context.normalises() {
             true => (0..self.cell.blocks())
                 .map(|block| context.extremes(block, context.feasible(block)))

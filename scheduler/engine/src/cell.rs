@@ -31,6 +31,7 @@ use crate::ask::Ask;
 use crate::host::{DEVICE_MILLI, Host, HostError, TaintEffect};
 use crate::placement::{PlaceError, Placement, ReleaseError};
 use crate::resource::{MAX_RESOURCES, ResourceId, ResourceTable, Resources};
+use crate::topology::Topology;
 
 /// Hosts in a block: one bit each in a word.
 pub(crate) const BLOCK: usize = 64;
@@ -64,6 +65,7 @@ pub struct Cell {
     pub(crate) ports: PortTable,
     pub(crate) devices: DeviceTable,
     pub(crate) journal: Journal,
+    pub(crate) topology: Topology,
     generations: Vec<u32>,
     by_name: FxHashMap<Arc<str>, u32>,
     free_slots: BinaryHeap<Reverse<u32>>,
@@ -120,6 +122,7 @@ impl Cell {
             ports: PortTable::default(),
             devices: DeviceTable::default(),
             journal: Journal::default(),
+            topology: Topology::default(),
             generations: Vec::new(),
             by_name: FxHashMap::default(),
             free_slots: BinaryHeap::new(),
@@ -236,11 +239,13 @@ impl Cell {
     pub fn remove_host(&mut self, id: HostId) -> Result<(), HostError> {
         self.record(id).ok_or(HostError::Gone)?;
         let slot = id.index();
+        self.topology.clear(slot);
         self.undescribe(slot);
         self.discount(slot);
         if let Some(record) = self.records[slot].take() {
             self.by_name.remove(&record.name);
         }
+        self.tell_topology(slot);
         self.columns.close(slot);
         self.ports.clear(slot);
         self.devices.clear(slot);
@@ -290,6 +295,7 @@ impl Cell {
         self.columns.take_scoring(slot, ask.scoring);
         self.columns.take_padded(slot, i32::from(ask.is_padded()));
         self.ports.bind(slot, &ask.ports);
+        self.topology.start(ask.member, slot);
         self.journal.change(slot);
     }
 
@@ -307,6 +313,7 @@ impl Cell {
         self.columns.take_padded(slot, -i32::from(ask.is_padded()));
         self.ports.unbind(slot, &ask.ports);
         self.devices.give(slot, ask.devices.as_ref(), placement.devices());
+        self.topology.stop(placement.member(), slot);
         self.journal.change(slot);
         Ok(())
     }
@@ -422,7 +429,15 @@ impl Cell {
         }
         offered[ResourceId::PODS.index()] = host.pods;
         self.columns.offer(slot, &offered);
+        self.tell_topology(slot);
         self.journal.static_change(slot);
+    }
+
+    /// Has topology domains follow what a host is described as.
+    fn tell_topology(&mut self, slot: usize) {
+        let mut topology = std::mem::take(&mut self.topology);
+        topology.host_changed(self, slot);
+        self.topology = topology;
     }
 
     fn undescribe(&mut self, slot: usize) {

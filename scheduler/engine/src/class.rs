@@ -10,6 +10,8 @@ use crate::constraint::{ConstraintKey, ConstraintTable, SetId};
 use crate::demand::{Demand, DemandError};
 use crate::index::Index;
 use crate::plugins::Context;
+use crate::profile::Profile;
+use crate::topology::{self, Shape, Shapes, Terms};
 
 /// A scheduling class: all pods with equal demands.
 /// The id of a forgotten class never names another.
@@ -30,6 +32,10 @@ pub(crate) struct Class {
     pub(crate) demand: Arc<Demand>,
     pub(crate) ask: Arc<Ask>,
     pub(crate) set: SetId,
+    pub(crate) terms: Terms,
+    /// What the class makes of the pods around it, as of the revision of what concerns it; `None` where that is nothing.
+    pub(crate) shape: Option<topology::Id>,
+    shaped: Option<u64>,
     /// Made at the second decision: many classes come once.
     pub(crate) index: Option<Box<Index>>,
     pub(crate) decided: bool,
@@ -42,6 +48,21 @@ pub(crate) struct Class {
 }
 
 impl Class {
+    /// Has the class' shape follow what pods around ask of it.
+    pub(crate) fn reshape(&mut self, cell: &Cell, profile: &Profile, shapes: &mut Shapes) {
+        let revision = cell.topology.revision(&self.terms);
+        if self.shaped == Some(revision) {
+            return;
+        }
+        self.shaped = Some(revision);
+        let rules = cell.topology.rules(&self.terms, profile);
+        let shape =
+            (!rules.is_empty()).then(|| shapes.intern(Shape { ask: self.ask.key(), set: self.set, rules }));
+        if let Some(former) = std::mem::replace(&mut self.shape, shape) {
+            shapes.release(former);
+        }
+    }
+
     /// How many blocks the class' index has to rescore before it names the best host. A class that comes so often that
     /// little changes in between is as good as having one: it is made now.
     pub(crate) fn behind(&self, context: &Context<'_>) -> usize {
@@ -77,8 +98,9 @@ impl ClassTable {
     pub(crate) fn intern(
         &mut self,
         demand: &Demand,
-        cell: &Cell,
+        cell: &mut Cell,
         constraints: &mut ConstraintTable,
+        profile: &Profile,
     ) -> Result<ClassId, DemandError> {
         if let Some(id) = self.ids.get(demand) {
             return Ok(*id);
@@ -86,10 +108,16 @@ impl ClassTable {
         demand.validate()?;
         let demand = Arc::new(demand.clone());
         let models = demand.devices.as_ref().map_or_else(Vec::new, |devices| devices.models.clone());
+        let mut topology = std::mem::take(&mut cell.topology);
+        let terms = topology.compile(cell, &demand, profile);
+        cell.topology = topology;
         let class = Class {
-            ask: Arc::new(Ask::new(&demand, cell)),
+            ask: Arc::new(Ask::new(&demand, cell, terms.member)),
             set: constraints.intern(ConstraintKey { constraints: demand.constraints.clone(), models }),
             demand: Arc::clone(&demand),
+            terms,
+            shape: None,
+            shaped: None,
             index: None,
             decided: false,
             version: 0,
@@ -130,7 +158,8 @@ impl ClassTable {
         }
         let class = self.classes.get_mut(id.index())?.as_mut()?;
         if class.ask.unknown.iter().any(|name| cell.resource(name).is_some()) {
-            class.ask = Arc::new(Ask::new(&class.demand, cell));
+            class.ask = Arc::new(Ask::new(&class.demand, cell, class.terms.member));
+            class.shaped = None;
             self.index_bytes -= class.index.take().map_or(0, |index| index.bytes());
         }
         Some(class)
@@ -152,7 +181,13 @@ impl ClassTable {
         }
     }
 
-    pub(crate) fn forget(&mut self, id: ClassId, constraints: &mut ConstraintTable) {
+    pub(crate) fn forget(
+        &mut self,
+        id: ClassId,
+        constraints: &mut ConstraintTable,
+        cell: &mut Cell,
+        shapes: &mut Shapes,
+    ) {
         if !self.is_current(id) {
             return;
         }
@@ -161,6 +196,10 @@ impl ClassTable {
             self.ids.remove(&class.demand);
             self.index_bytes -= class.index.as_ref().map_or(0, |index| index.bytes());
             constraints.forget(class.set);
+            cell.topology.release_terms(&class.terms);
+            if let Some(shape) = class.shape {
+                shapes.release(shape);
+            }
             self.unused.push(id.number);
         }
     }

@@ -3,8 +3,11 @@
 //! Two pods with equal demands belong to one scheduling class. A demand has a part that depends on the load of
 //! hosts (resources, devices, ports) and a part that does not ([`Constraints`]); the second is shared between classes.
 
+mod peer;
+
 use std::collections::BTreeMap;
 
+pub use self::peer::{Identity, LabelSelector, PodAffinityTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 use crate::host::{DEVICE_MILLI, MAX_DEVICES, Taint, TaintEffect};
 use crate::resource::{MAX_QUANTITY, Resources};
 
@@ -25,6 +28,10 @@ pub struct Demand {
     pub ports: Vec<HostPort>,
     /// Where the pod may and would rather run, whatever the load.
     pub constraints: Constraints,
+    /// What other pods' terms can tell the pod by.
+    pub identity: Identity,
+    /// What the pod wants of the pods around it.
+    pub terms: PodTerms,
 }
 
 /// The CPU and memory that scoring counts for a pod.
@@ -206,6 +213,32 @@ pub enum DemandError {
         /// The field's path as given.
         key: String,
     },
+    /// A preferred term that neither draws nor keeps away.
+    #[error("{field} is 0, want 1 to 100, or -1 to -100 to keep away")]
+    NoWeight {
+        /// Which weight.
+        field: String,
+    },
+    /// A term without domains.
+    #[error("{field} is empty, want the label whose values are the domains")]
+    NoTopologyKey {
+        /// Which key.
+        field: String,
+    },
+    /// A least number of domains where it says nothing.
+    #[error("{field} is given, want none for a constraint that is not required")]
+    MinDomains {
+        /// Which number.
+        field: String,
+    },
+    /// A comparison of numbers in a selector of pods or namespaces.
+    #[error("{field} compares the number in label {key}, want in, not in, exists or does not exist")]
+    Comparison {
+        /// Which selector.
+        field: String,
+        /// The label's key.
+        key: String,
+    },
 }
 
 impl Demand {
@@ -234,7 +267,8 @@ impl Demand {
         if let Some(port) = self.ports.iter().find(|port| port.port == 0) {
             return Err(out_of_range("port", port.port.into(), 1, 65535));
         }
-        self.constraints.validate()
+        self.constraints.validate()?;
+        self.terms.validate()
     }
 }
 

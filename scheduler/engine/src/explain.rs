@@ -9,7 +9,8 @@ use crate::fit;
 use crate::mask;
 use crate::plugins::Context;
 use crate::profile::FilterPlugin;
-use crate::score::Extremes;
+use crate::score::{Extremes, View};
+use crate::topology::{Grouped, Rules};
 
 /// How many hosts are ranked.
 const RANKED: usize = 5;
@@ -68,7 +69,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-pub(crate) fn explain(context: &Context<'_>) -> Explanation {
+pub(crate) fn explain(context: &Context<'_>, rules: Option<&Rules>) -> Explanation {
     let cell = context.cell;
     let mut explanation = Explanation {
         hosts: cell.len(),
@@ -78,18 +79,18 @@ pub(crate) fn explain(context: &Context<'_>) -> Explanation {
         unit: context.plugins.unit.into(),
     };
     let mut extremes = Extremes::default();
-    let mut feasible = vec![0; cell.blocks()];
-    for (block, feasible) in feasible.iter_mut().enumerate() {
-        *feasible = context.feasible(block);
+    let mut feasible: Vec<u64> = (0..cell.blocks()).map(|block| context.feasible(block)).collect();
+    let topology = rules.map(|rules| Grouped::build(context, rules).points(context, rules, &mut feasible));
+    for (block, feasible) in feasible.iter().enumerate() {
         extremes = extremes.max(context.extremes(block, *feasible));
         explanation.feasible += feasible.count_ones() as usize;
         for bit in mask::bits(cell.alive[block] & !*feasible) {
-            for reason in refusals(context, block * BLOCK + bit) {
+            for reason in refusals(context, rules, block * BLOCK + bit) {
                 *explanation.refusals.entry(reason).or_default() += 1;
             }
         }
     }
-    let view = context.view(extremes);
+    let view = View { topology: topology.as_ref(), ..context.view(extremes) };
     let mut ranked: Vec<(i64, usize)> = Vec::new();
     for (block, feasible) in feasible.iter().enumerate() {
         if *feasible == 0 {
@@ -116,7 +117,7 @@ pub(crate) fn explain(context: &Context<'_>) -> Explanation {
     explanation
 }
 
-fn parts(context: &Context<'_>, view: &crate::score::View<'_>, slot: usize) -> Vec<ScorePart> {
+fn parts(context: &Context<'_>, view: &View<'_>, slot: usize) -> Vec<ScorePart> {
     let (block, bit) = (slot / BLOCK, slot % BLOCK);
     context
         .plugins
@@ -133,9 +134,9 @@ fn parts(context: &Context<'_>, view: &crate::score::View<'_>, slot: usize) -> V
 }
 
 /// Why a host is refused, in kube-scheduler's wording: all reasons of the first filter that refuses it.
-fn refusals(context: &Context<'_>, slot: usize) -> Vec<String> {
+fn refusals(context: &Context<'_>, rules: Option<&Rules>, slot: usize) -> Vec<String> {
     for filter in &context.plugins.filters {
-        let reasons = refusals_of(context, *filter, slot);
+        let reasons = refusals_of(context, rules, *filter, slot);
         if !reasons.is_empty() {
             return reasons;
         }
@@ -143,7 +144,12 @@ fn refusals(context: &Context<'_>, slot: usize) -> Vec<String> {
     Vec::new()
 }
 
-fn refusals_of(context: &Context<'_>, filter: FilterPlugin, slot: usize) -> Vec<String> {
+fn refusals_of(
+    context: &Context<'_>,
+    rules: Option<&Rules>,
+    filter: FilterPlugin,
+    slot: usize,
+) -> Vec<String> {
     let Context { cell, ask, set, .. } = context;
     let constraints = &set.key.constraints;
     let Some(record) = &cell.records[slot] else { return Vec::new() };
@@ -178,6 +184,11 @@ fn refusals_of(context: &Context<'_>, filter: FilterPlugin, slot: usize) -> Vec<
             }
             let fits = cell.devices.get(slot).is_some_and(|set| set.fits(devices.count, devices.milli));
             when(!fits, "Insufficient devices")
+        }
+        FilterPlugin::PodTopologySpread | FilterPlugin::InterPodAffinity => {
+            let refusal = rules.and_then(|rules| cell.topology.refusal(rules, slot));
+            let refusal = refusal.filter(|refusal| refusal.filter() == filter);
+            refusal.map(|refusal| refusal.reason().to_owned()).into_iter().collect()
         }
     }
 }

@@ -46,7 +46,8 @@ fn best_of(block: usize, key: Key) -> Option<Best> {
     (key != NONE).then(|| Best { slot: block * crate::cell::BLOCK + lane_of(key), score: score_of(key) })
 }
 
-fn scale(context: &Context<'_>) -> (i64, i64) {
+/// The largest hosts of the cell, where scores depend on them.
+pub(crate) fn scale(context: &Context<'_>) -> (i64, i64) {
     if context.plugins.scaled { (context.cell.largest_cpu(), context.cell.largest_devices()) } else { (0, 0) }
 }
 

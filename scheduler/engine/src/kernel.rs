@@ -122,6 +122,18 @@ fn best_of(totals: &mut [i32; BLOCK], mask: u64) -> (i32, usize) {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+bmi1+bmi2"))]
 pub(crate) fn best_linear(one: Lanes<'_>, other: Lanes<'_>, linear: &Linear, mask: u64) -> (i32, usize) {
     let mut totals = [0; BLOCK];
+    linear_totals(one, other, linear, &mut totals);
+    best_of(&mut totals, mask)
+}
+
+/// Totals of a profile in closed form.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+bmi1+bmi2"))]
+pub(crate) fn all_linear(one: Lanes<'_>, other: Lanes<'_>, linear: &Linear, totals: &mut [i32; BLOCK]) {
+    linear_totals(one, other, linear, totals);
+}
+
+#[inline(always)]
+fn linear_totals(one: Lanes<'_>, other: Lanes<'_>, linear: &Linear, totals: &mut [i32; BLOCK]) {
     let Linear { weights: [first, second], free, scale, fit, balance, base, .. } = *linear;
     for lane in 0..BLOCK {
         let one = one.load[lane] + one.request * one.inverse[lane];
@@ -134,7 +146,6 @@ pub(crate) fn best_linear(one: Lanes<'_>, other: Lanes<'_>, linear: &Linear, mas
             .wrapping_add(balanced.wrapping_mul(balance))
             .wrapping_add(base);
     }
-    best_of(&mut totals, mask)
 }
 
 /// A resource over a block as kube-scheduler counts it.
@@ -164,9 +175,32 @@ pub(crate) fn best_whole(
     balance: i32,
     mask: u64,
 ) -> Option<(i32, usize)> {
+    let mut totals = [0; BLOCK];
+    whole_totals(one, other, linear, balance, &mut totals).then(|| best_of(&mut totals, mask))
+}
+
+/// Totals of a profile in kube-scheduler's whole numbers; false where a host offers too much for double precision.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw", "x86_64+avx2+bmi1+bmi2+fma"))]
+pub(crate) fn all_whole(
+    one: WholeLanes<'_>,
+    other: WholeLanes<'_>,
+    linear: &Linear,
+    balance: i32,
+    totals: &mut [i32; BLOCK],
+) -> bool {
+    whole_totals(one, other, linear, balance, totals)
+}
+
+#[inline(always)]
+fn whole_totals(
+    one: WholeLanes<'_>,
+    other: WholeLanes<'_>,
+    linear: &Linear,
+    balance: i32,
+    totals: &mut [i32; BLOCK],
+) -> bool {
     let Linear { weights: [first, second], free, fit, base, .. } = *linear;
     let (first, second) = (f64::from(first), f64::from(second));
-    let mut totals = [0; BLOCK];
     let mut most = 0;
     for lane in 0..BLOCK {
         let (one_offered, other_offered) = (one.allocatable[lane], other.allocatable[lane]);
@@ -197,5 +231,5 @@ pub(crate) fn best_whole(
             .wrapping_add((balanced as i32).wrapping_mul(balance))
             .wrapping_add(base);
     }
-    (most < MOST_EXACT).then(|| best_of(&mut totals, mask))
+    most < MOST_EXACT
 }

@@ -32,13 +32,15 @@ mod queue;
 mod resource;
 mod scheduler;
 mod score;
+mod topology;
 
 pub use self::cell::{Cell, HostId};
 pub use self::checker::{Violation, check};
 pub use self::class::ClassId;
 pub use self::demand::{
-    Constraints, Demand, DemandError, DeviceDemand, HostPort, Operator, PreferredTerm, Protocol, Requirement,
-    ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
+    Constraints, Demand, DemandError, DeviceDemand, HostPort, Identity, LabelSelector, Operator,
+    PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, ScoringRequests, SelectorTerm,
+    SpreadConstraint, Toleration, TolerationOperator, WeightedPodTerm,
 };
 pub use self::explain::{Candidate, Explanation, ScorePart};
 pub use self::gang::{
@@ -49,8 +51,8 @@ pub use self::host::{DEVICE_MILLI, Devices, Host, HostError, MAX_DEVICES, Taint,
 pub use self::placement::{PlaceError, Placement, ReleaseError};
 pub use self::preempt::{Preemption, PreemptionExplanation, Running};
 pub use self::profile::{
-    Arithmetic, FilterPlugin, FitStrategy, Profile, ProfileError, ResourceWeight, ScorePlugin, ShapePoint,
-    TypicalPod, WeightedScore,
+    Arithmetic, DefaultSpread, FilterPlugin, FitStrategy, Profile, ProfileError, ResourceWeight, ScorePlugin,
+    ShapePoint, TopologyArguments, TypicalPod, WeightedScore,
 };
 pub use self::queue::{
     Backoff, CRITICAL_PRIORITY, MAX_GROUP, Membership, Next, Pending, Queue, QueueError, TenantId,

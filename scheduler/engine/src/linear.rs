@@ -6,7 +6,7 @@
 //! with the very same results; and the same coefficients bound scores from above (see [`bound`](crate::bound)).
 
 use crate::ask::Ask;
-use crate::cell::{Cell, block_of};
+use crate::cell::{BLOCK, Cell, block_of};
 use crate::constraint::ConstraintSet;
 use crate::kernel::{self, Lanes, WholeLanes};
 use crate::profile::{Arithmetic, FitStrategy, Profile, ResourceWeight, ScorePlugin};
@@ -31,6 +31,26 @@ pub(crate) struct Linear {
     pub(crate) balance: i32,
     /// What the plugins that load does not change give to every host.
     pub(crate) base: i32,
+}
+
+fn lanes<'a>(cell: &'a Cell, ask: &Ask, block: usize, resource: ResourceId) -> Option<Lanes<'a>> {
+    let share = cell.columns.share(resource)?;
+    Some(Lanes {
+        load: block_of(&share.load, block),
+        inverse: block_of(&share.inverse, block),
+        request: ask.scoring_request(resource) as f32,
+    })
+}
+
+fn whole_lanes<'a>(cell: &'a Cell, ask: &Ask, block: usize, resource: ResourceId) -> Option<WholeLanes<'a>> {
+    let share = cell.columns.share(resource)?;
+    Some(WholeLanes {
+        allocatable: cell.columns.allocatable_block(resource, block),
+        free: cell.columns.free_block(resource, block),
+        scored: block_of(&share.requested, block),
+        scoring_request: ask.scoring_request(resource),
+        request: ask.request(resource),
+    })
 }
 
 fn is_pair(resources: &[ResourceWeight]) -> bool {
@@ -73,7 +93,10 @@ impl Linear {
                     let full = 100 * score::unit(profile.arithmetic);
                     base = base.wrapping_add(full.wrapping_mul(weight));
                 }
-                ScorePlugin::NodeAffinity => {}
+                // What other pods add is added elsewhere.
+                ScorePlugin::NodeAffinity
+                | ScorePlugin::PodTopologySpread
+                | ScorePlugin::InterPodAffinity => {}
                 _ => return None,
             }
         }
@@ -87,31 +110,36 @@ impl Linear {
 
     /// The best total among the hosts of `mask` in a block, and the first lane that has it.
     pub(crate) fn best(&self, cell: &Cell, ask: &Ask, block: usize, mask: u64) -> Option<(i32, usize)> {
+        let [one, other] = self.resources;
         match self.arithmetic {
             Arithmetic::Meridian => {
-                let lanes = |resource| {
-                    let share = cell.columns.share(resource)?;
-                    Some(Lanes {
-                        load: block_of(&share.load, block),
-                        inverse: block_of(&share.inverse, block),
-                        request: ask.scoring_request(resource) as f32,
-                    })
-                };
-                Some(kernel::best_linear(lanes(self.resources[0])?, lanes(self.resources[1])?, self, mask))
+                let (one, other) = (lanes(cell, ask, block, one)?, lanes(cell, ask, block, other)?);
+                Some(kernel::best_linear(one, other, self, mask))
             }
             Arithmetic::Kubernetes => {
-                let lanes = |resource| {
-                    let share = cell.columns.share(resource)?;
-                    Some(WholeLanes {
-                        allocatable: cell.columns.allocatable_block(resource, block),
-                        free: cell.columns.free_block(resource, block),
-                        scored: block_of(&share.requested, block),
-                        scoring_request: ask.scoring_request(resource),
-                        request: ask.request(resource),
-                    })
-                };
-                let [one, other] = self.resources;
-                kernel::best_whole(lanes(one)?, lanes(other)?, self, self.balance_for(ask), mask)
+                let (one, other) =
+                    (whole_lanes(cell, ask, block, one)?, whole_lanes(cell, ask, block, other)?);
+                kernel::best_whole(one, other, self, self.balance_for(ask), mask)
+            }
+        }
+    }
+
+    /// The totals of all hosts of a block. Returns false where they do not have the form there.
+    pub(crate) fn totals(&self, cell: &Cell, ask: &Ask, block: usize, totals: &mut [i32; BLOCK]) -> bool {
+        let [one, other] = self.resources;
+        match self.arithmetic {
+            Arithmetic::Meridian => {
+                let lanes = lanes(cell, ask, block, one).zip(lanes(cell, ask, block, other));
+                lanes.is_some_and(|(one, other)| {
+                    kernel::all_linear(one, other, self, totals);
+                    true
+                })
+            }
+            Arithmetic::Kubernetes => {
+                let lanes = whole_lanes(cell, ask, block, one).zip(whole_lanes(cell, ask, block, other));
+                lanes.is_some_and(|(one, other)| {
+                    kernel::all_whole(one, other, self, self.balance_for(ask), totals)
+                })
             }
         }
     }

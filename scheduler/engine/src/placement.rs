@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::ask::Ask;
 use crate::cell::HostId;
+use crate::topology;
 
 /// A pod's hold on a host. Give it to [`Scheduler::release`](crate::Scheduler::release) when the pod has stopped; there
 /// is one value for each hold, so nothing can be given back twice.
@@ -17,11 +18,21 @@ pub struct Placement {
     /// Its number among the tracked pods of its host.
     pub(crate) tracked: Option<NonZeroU32>,
     pub(crate) is_nomination: bool,
+    member: topology::Id,
 }
 
 impl Placement {
     pub(crate) fn new(host: HostId, devices: u64, ask: Arc<Ask>) -> Placement {
-        Placement { host, devices, ask, tracked: None, is_nomination: false }
+        Placement { host, devices, member: ask.member, ask, tracked: None, is_nomination: false }
+    }
+
+    /// What terms between pods can tell of the pod now.
+    pub(crate) fn member(&self) -> topology::Id {
+        self.member
+    }
+
+    pub(crate) fn set_member(&mut self, member: topology::Id) {
+        self.member = member;
     }
 
     /// Where.

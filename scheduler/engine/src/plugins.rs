@@ -18,6 +18,8 @@ pub(crate) struct Plugins {
     pub(crate) fragmentation: Option<GpuFragmentation>,
     /// How much of a point one is in scores.
     pub(crate) unit: i32,
+    pub(crate) arithmetic: Arithmetic,
+    pub(crate) weights: TopologyWeights,
     /// The score in closed form, where it has one.
     pub(crate) linear: Option<Linear>,
     /// Whether scores depend on the largest host of the cell.
@@ -28,11 +30,56 @@ pub(crate) struct Plugins {
     normalises_affinity: bool,
 }
 
+/// The weights of the plugins whose points are a matter of other pods or of all feasible hosts; 0 of those left out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TopologyWeights {
+    pub(crate) spread: i64,
+    pub(crate) near: i64,
+    pub(crate) taints: i64,
+    pub(crate) preferred: i64,
+}
+
+impl TopologyWeights {
+    fn of(profile: &Profile) -> TopologyWeights {
+        let weight = |plugin: &ScorePlugin| {
+            profile.scores.iter().find(|score| score.plugin == *plugin).map_or(0, |score| score.weight)
+        };
+        TopologyWeights {
+            spread: weight(&ScorePlugin::PodTopologySpread),
+            near: weight(&ScorePlugin::InterPodAffinity),
+            taints: weight(&ScorePlugin::TaintToleration),
+            preferred: weight(&ScorePlugin::NodeAffinity),
+        }
+    }
+}
+
 /// A score plugin with its weight.
 pub(crate) struct WeightedPlugin {
     pub(crate) name: &'static str,
     pub(crate) weight: i32,
     pub(crate) plugin: Box<dyn Score>,
+    about: About,
+}
+
+/// What a score plugin's points are a matter of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// The host, and what it runs.
+    Host,
+    /// The host, and where scores are normalised all feasible hosts.
+    Statics,
+    /// Other pods.
+    Pods,
+}
+
+impl About {
+    fn of(plugin: &ScorePlugin) -> About {
+        match plugin {
+            ScorePlugin::PodTopologySpread | ScorePlugin::InterPodAffinity => About::Pods,
+            ScorePlugin::TaintToleration | ScorePlugin::NodeAffinity => About::Statics,
+            _ => About::Host,
+        }
+    }
 }
 
 impl Plugins {
@@ -70,10 +117,13 @@ impl Plugins {
                     name: score.plugin.name(),
                     weight: score.weight as i32,
                     plugin: score::plugin(&score.plugin, profile.arithmetic, cell),
+                    about: About::of(&score.plugin),
                 })
                 .collect(),
             fragmentation,
             unit: score::unit(profile.arithmetic),
+            arithmetic: profile.arithmetic,
+            weights: TopologyWeights::of(profile),
             linear: Linear::of(profile, cell),
             scaled: has("BestFit"),
             normalises_taints: kubernetes && has("TaintToleration"),
@@ -115,7 +165,7 @@ fn key(score: i32, lane: usize) -> Key {
 
 impl<'a> Context<'a> {
     pub(crate) fn view(&self, extremes: Extremes) -> View<'a> {
-        View { cell: self.cell, ask: self.ask, set: self.set, extremes }
+        View { cell: self.cell, ask: self.ask, set: self.set, extremes, topology: None }
     }
 
     /// The hosts of a block that all filters admit.
@@ -152,6 +202,33 @@ impl<'a> Context<'a> {
         let mut points = [0; BLOCK];
         for score in &self.plugins.scores {
             if score.plugin.skips(self.ask) {
+                continue;
+            }
+            score.plugin.score(view, block, feasible, &mut points);
+            kernel::add_weighted(&points, score.weight, &mut totals);
+        }
+        totals
+    }
+
+    /// The scores of the feasible hosts of a block but for what other pods add; without what no load changes where
+    /// that is added elsewhere.
+    pub(crate) fn base(&self, view: &View<'_>, block: usize, feasible: u64, without_statics: bool) -> Points {
+        let mut totals = [0; BLOCK];
+        if let Some(linear) = &self.plugins.linear
+            && Linear::holds(self.set)
+            && linear.totals(self.cell, self.ask, block, &mut totals)
+        {
+            return totals;
+        }
+        totals.fill(0);
+        let mut points = [0; BLOCK];
+        for score in &self.plugins.scores {
+            let is_left_out = match score.about {
+                About::Host => false,
+                About::Statics => without_statics,
+                About::Pods => true,
+            };
+            if is_left_out || score.plugin.skips(self.ask) {
                 continue;
             }
             score.plugin.score(view, block, feasible, &mut points);

@@ -78,14 +78,18 @@ impl Scheduler {
         self.cell.journal.change(slot);
     }
 
-    /// Notes that the pod of a tracked placement has been told to stop.
-    pub fn terminating(&mut self, placement: &Placement) {
-        if let Some(number) = placement.tracked
-            && self.cell.record(placement.host()).is_some()
-            && self.registry.terminating(placement.host().index(), number)
-        {
-            self.cell.journal.change(placement.host().index());
+    /// Notes that a pod has been told to stop. It holds what it holds until it is released; preemption counts on its room
+    /// where it is tracked, and spread constraints count it no more.
+    pub fn terminating(&mut self, placement: &mut Placement) {
+        if self.cell.record(placement.host()).is_none() {
+            return;
         }
+        let slot = placement.host().index();
+        self.stop_counting(placement);
+        if let Some(number) = placement.tracked {
+            self.registry.terminating(slot, number, placement.member());
+        }
+        self.cell.journal.change(slot);
     }
 
     /// How many more pods of a disruption budget may be stopped. A budget that was never set allows all.
@@ -104,6 +108,7 @@ impl Scheduler {
     /// [module](self) for which. `None` where it gets none so, or fits nowhere even then. Hosts that have room as they are
     /// do not count: [`decide`](Self::decide) names those. Takes nothing.
     pub fn preempt(&mut self, class: ClassId, priority: i32) -> Option<Preemption> {
+        let shape = self.reshape(class)?;
         let entry = self.classes.refresh(class, &self.cell)?;
         if self.registry.lowest().is_none_or(|lowest| lowest >= priority) {
             return None;
@@ -112,8 +117,13 @@ impl Scheduler {
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let ask = Arc::clone(&entry.ask);
-        let mut trial = Trial::new(&self.cell, &self.registry, &self.levels, set, &ask, priority);
-        let slot = self.preemptors.best(class, &ask, &mut trial)?;
+        let rules = shape.map(|shape| self.shapes.rules(shape)).filter(|rules| rules.is_required());
+        let mut trial = Trial::new(&self.cell, &self.registry, &self.levels, set, &ask, priority, rules);
+        let slot = match rules {
+            // Pods that come and go elsewhere change what becomes of a host: no index knows of that.
+            Some(_) => trial.best()?,
+            None => self.preemptors.best(class, &ask, &mut trial)?,
+        };
         let Standing::Candidate(mark) = trial.judge(slot) else { return None };
         Some(Preemption {
             host: self.cell.id(slot),
@@ -145,12 +155,15 @@ impl Scheduler {
 
     /// Why nobody makes way for a pod of a class and a priority. `None` for a forgotten class.
     pub fn explain_preemption(&mut self, class: ClassId, priority: i32) -> Option<PreemptionExplanation> {
+        let shape = self.reshape(class)?;
         let entry = self.classes.refresh(class, &self.cell)?;
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         self.levels.sync(&self.cell, &self.registry);
         let ask = Arc::clone(&entry.ask);
-        Some(explain::explain(&mut Trial::new(&self.cell, &self.registry, &self.levels, set, &ask, priority)))
+        let rules = shape.map(|shape| self.shapes.rules(shape)).filter(|rules| rules.is_required());
+        let mut trial = Trial::new(&self.cell, &self.registry, &self.levels, set, &ask, priority, rules);
+        Some(explain::explain(&mut trial))
     }
 
     /// Takes what is tracked of a placement away.

@@ -3,6 +3,10 @@
 //! A profile file or a policy's name becomes a [`Profile`] at the border; the engine turns it into plugins. The plugins'
 //! names are kube-scheduler's where the plugin is.
 
+mod topology;
+
+pub use self::topology::{DefaultSpread, TopologyArguments};
+
 /// How scores are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Arithmetic {
@@ -30,11 +34,15 @@ pub enum FilterPlugin {
     NodeResourcesFit,
     /// Refuses hosts without the wanted devices. Never left out: devices are not overcommitted.
     DeviceFit,
+    /// Refuses hosts whose topology domain has too many pods already.
+    PodTopologySpread,
+    /// Refuses hosts for pods that run near them, or do not.
+    InterPodAffinity,
 }
 
 impl FilterPlugin {
     /// All, in the order in which they are asked: a refused host is counted under the first that refuses it.
-    pub const ALL: [FilterPlugin; 7] = [
+    pub const ALL: [FilterPlugin; 9] = [
         FilterPlugin::NodeUnschedulable,
         FilterPlugin::NodeName,
         FilterPlugin::TaintToleration,
@@ -42,6 +50,8 @@ impl FilterPlugin {
         FilterPlugin::NodePorts,
         FilterPlugin::NodeResourcesFit,
         FilterPlugin::DeviceFit,
+        FilterPlugin::PodTopologySpread,
+        FilterPlugin::InterPodAffinity,
     ];
 
     /// The name in profile files and records.
@@ -54,6 +64,8 @@ impl FilterPlugin {
             FilterPlugin::NodePorts => "NodePorts",
             FilterPlugin::NodeResourcesFit => "NodeResourcesFit",
             FilterPlugin::DeviceFit => "DeviceFit",
+            FilterPlugin::PodTopologySpread => "PodTopologySpread",
+            FilterPlugin::InterPodAffinity => "InterPodAffinity",
         }
     }
 
@@ -126,6 +138,10 @@ pub enum ScorePlugin {
     TaintToleration,
     /// Preferred node affinity terms that match, by weight.
     NodeAffinity,
+    /// Pods evenly over topology domains.
+    PodTopologySpread,
+    /// Pods near those that they, or those that, like or dislike each other.
+    InterPodAffinity,
     /// CPU and devices left after placing, as shares of the largest host's, few preferred.
     BestFit,
     /// Least growth of the devices that typical pods cannot use (FGD).
@@ -143,6 +159,8 @@ impl ScorePlugin {
             ScorePlugin::NodeResourcesBalancedAllocation { .. } => "NodeResourcesBalancedAllocation",
             ScorePlugin::TaintToleration => "TaintToleration",
             ScorePlugin::NodeAffinity => "NodeAffinity",
+            ScorePlugin::PodTopologySpread => "PodTopologySpread",
+            ScorePlugin::InterPodAffinity => "InterPodAffinity",
             ScorePlugin::BestFit => "BestFit",
             ScorePlugin::GpuFragmentation { .. } => "GpuFragmentation",
         }
@@ -169,6 +187,8 @@ pub struct Profile {
     pub filters: Vec<FilterPlugin>,
     /// Scores that count. None: the first feasible host wins.
     pub scores: Vec<WeightedScore>,
+    /// Arguments of `PodTopologySpread` and `InterPodAffinity`, for their filters and scores alike.
+    pub topology: TopologyArguments,
 }
 
 /// Why a profile was refused.
@@ -196,6 +216,14 @@ pub enum ProfileError {
         value: i64,
         /// What would be right.
         want: &'static str,
+    },
+    /// A default spread constraint that makes no sense.
+    #[error("profile {profile}: PodTopologySpread")]
+    DefaultConstraint {
+        /// The profile's name.
+        profile: String,
+        /// What is wrong with it.
+        source: crate::demand::DemandError,
     },
     /// A list that must not be empty, or a plugin that is named twice.
     #[error("profile {profile}: {plugin}: {problem}")]
@@ -239,8 +267,11 @@ impl Profile {
                 score(ScorePlugin::TaintToleration, 3),
                 score(ScorePlugin::NodeAffinity, 2),
                 score(ScorePlugin::NodeResourcesFit { strategy, resources: resources.clone() }, 1),
+                score(ScorePlugin::PodTopologySpread, 2),
+                score(ScorePlugin::InterPodAffinity, 2),
                 score(ScorePlugin::NodeResourcesBalancedAllocation { resources }, 1),
             ],
+            topology: TopologyArguments::default(),
         }
     }
 
@@ -251,6 +282,7 @@ impl Profile {
             arithmetic: Arithmetic::Meridian,
             filters: FilterPlugin::ALL.to_vec(),
             scores: vec![WeightedScore { plugin, weight: 1 }],
+            topology: TopologyArguments::default(),
         }
     }
 
@@ -298,7 +330,7 @@ impl Profile {
             }
             self.validate_arguments(&score.plugin)?;
         }
-        Ok(())
+        self.topology.validate(&self.name)
     }
 
     fn validate_arguments(&self, plugin: &ScorePlugin) -> Result<(), ProfileError> {
@@ -331,7 +363,11 @@ impl Profile {
                     return contradiction("a typical pod's share is not a number of at least 0");
                 }
             }
-            ScorePlugin::TaintToleration | ScorePlugin::NodeAffinity | ScorePlugin::BestFit => {}
+            ScorePlugin::TaintToleration
+            | ScorePlugin::NodeAffinity
+            | ScorePlugin::PodTopologySpread
+            | ScorePlugin::InterPodAffinity
+            | ScorePlugin::BestFit => {}
         }
         if let ScorePlugin::NodeResourcesFit {
             strategy: FitStrategy::RequestedToCapacityRatio(shape), ..

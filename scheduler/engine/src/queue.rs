@@ -110,6 +110,8 @@ pub struct Queue {
     next: u64,
     parked: usize,
     parked_again: BTreeSet<ClassId>,
+    /// Classes that are parked, or have parked groups, and mind where other pods are.
+    mindful: BTreeSet<ClassId>,
 }
 
 impl Queue {
@@ -377,6 +379,7 @@ impl Queue {
         self.tenants.clear_waiting();
         self.parked = 0;
         self.parked_again.clear();
+        self.mindful.clear();
         drained
     }
 }

@@ -1,5 +1,7 @@
 //! The regional scheduler: a cell, the classes of pods that come to it, and the profile that says what is wanted.
 
+mod topology;
+
 use std::sync::Arc;
 
 use crate::ask::{Ask, DeviceAsk};
@@ -17,6 +19,7 @@ use crate::plugins::{Context, Plugins};
 use crate::preempt::{Levels, Preemptors, Registry};
 use crate::profile::{Profile, ProfileError};
 use crate::score::{GpuFragmentation, first_fitting};
+use crate::topology::{Grouped, Shapes};
 
 /// How the best host is found. All ways find the same host; they differ in what they cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +73,7 @@ pub struct Scheduler {
     pub(crate) plugins: Plugins,
     pub(crate) constraints: ConstraintTable,
     pub(crate) classes: ClassTable,
+    pub(crate) shapes: Shapes,
     pub(crate) bounds: Bounds,
     search: Search,
     pub(crate) domains: Domains,
@@ -90,6 +94,7 @@ impl Scheduler {
             plugins,
             constraints: ConstraintTable::default(),
             classes: ClassTable::default(),
+            shapes: Shapes::default(),
             bounds: Bounds::default(),
             search: Search::default(),
             domains: Domains::default(),
@@ -133,12 +138,12 @@ impl Scheduler {
 
     /// The class of a demand: equal demands, equal classes.
     pub fn class(&mut self, demand: &Demand) -> Result<ClassId, DemandError> {
-        self.classes.intern(demand, &self.cell, &mut self.constraints)
+        self.classes.intern(demand, &mut self.cell, &mut self.constraints, &self.profile)
     }
 
     /// Drops what is known of a class. Placements stay.
     pub fn forget_class(&mut self, class: ClassId) {
-        self.classes.forget(class, &mut self.constraints);
+        self.classes.forget(class, &mut self.constraints, &mut self.cell, &mut self.shapes);
         self.preemptors.forget(class);
     }
 
@@ -156,10 +161,17 @@ impl Scheduler {
     /// now. Takes nothing.
     pub fn decide(&mut self, class: ClassId) -> Option<Choice> {
         let entry = self.classes.touch(class, &self.cell)?;
+        entry.reshape(&self.cell, &self.profile, &mut self.shapes);
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let ask = Arc::clone(&entry.ask);
         let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &ask, set };
+        if let Some(shape) = entry.shape {
+            let build = |rules: &_| Grouped::build(&context, rules);
+            let best = self.shapes.with(shape, build, |index, rules| index.best(&context, rules))?;
+            let devices = self.choose_devices(best.slot, &ask);
+            return Some(Choice { host: self.cell.id(best.slot), devices, score: best.score });
+        }
         let version = self.cell.journal.version();
         let by_bounds = bound::applies(&context).filter(|_| match self.search {
             Search::Adaptive => entry.behind(&context) as f32 > entry.searched + SEARCH_OVERHEAD,
@@ -202,6 +214,9 @@ impl Scheduler {
         }
         // What was derived has gone wrong, and the cell itself, asked last, has said no: derive it all anew.
         self.classes.drop_index(class);
+        if let Some(shape) = self.classes.get(class).and_then(|class| class.shape) {
+            self.shapes.drop_index(shape);
+        }
         self.bounds = Bounds::default();
         let choice = self.decide(class)?;
         self.place(class, choice.host, choice.devices).ok()
@@ -230,7 +245,11 @@ impl Scheduler {
         let bit = 1 << (slot % crate::cell::BLOCK);
         let block = slot / crate::cell::BLOCK;
         let mask = set.mask(block) & bit;
-        crate::fit::available(&self.cell, &entry.ask, block, mask) != 0
+        if crate::fit::available(&self.cell, &entry.ask, block, mask) == 0 {
+            return false;
+        }
+        entry.reshape(&self.cell, &self.profile, &mut self.shapes);
+        entry.shape.is_none_or(|shape| self.cell.topology.refusal(self.shapes.rules(shape), slot).is_none())
     }
 
     /// Whether some host could take a pod of a class if nothing ran there. Where none could, waiting is in vain until
@@ -239,9 +258,12 @@ impl Scheduler {
         let Some(entry) = self.classes.refresh(class, &self.cell) else { return false };
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
+        entry.reshape(&self.cell, &self.profile, &mut self.shapes);
+        let rules = entry.shape.map(|shape| self.shapes.rules(shape));
         let ask = &entry.ask;
         self.cell.hosts().map(HostId::index).any(|slot| {
             set.admits(slot)
+                && !rules.is_some_and(|rules| self.cell.topology.lacks_labels(rules, slot))
                 && ask.unknown.is_empty()
                 && ask.requests.iter().all(|(resource, request)| {
                     crate::fit::admits(self.cell.columns.allocatable(*resource, slot), *request)
@@ -255,10 +277,11 @@ impl Scheduler {
     /// Why a class goes where it goes now, or why nowhere. `None` for a forgotten class.
     pub fn explain(&mut self, class: ClassId) -> Option<Explanation> {
         let entry = self.classes.refresh(class, &self.cell)?;
+        entry.reshape(&self.cell, &self.profile, &mut self.shapes);
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &entry.ask, set };
-        Some(explain::explain(&context))
+        Some(explain::explain(&context, entry.shape.map(|shape| self.shapes.rules(shape))))
     }
 
     pub(crate) fn choose_devices(&self, slot: usize, ask: &crate::ask::Ask) -> u64 {

@@ -12,6 +12,7 @@ mod fit;
 mod fragmentation;
 mod share;
 mod taint;
+mod topology;
 
 pub(crate) use self::fragmentation::{GpuFragmentation, first_fitting};
 use crate::ask::Ask;
@@ -19,6 +20,7 @@ use crate::cell::{BLOCK, Cell};
 use crate::constraint::ConstraintSet;
 use crate::kernel::fixed;
 use crate::profile::{Arithmetic, ScorePlugin};
+use crate::topology::TopologyPoints;
 
 /// The most that a plugin gives, in whole points.
 pub(crate) const MAX_POINTS: i64 = 100;
@@ -36,6 +38,8 @@ pub(crate) struct View<'a> {
     pub(crate) ask: &'a Ask,
     pub(crate) set: &'a ConstraintSet,
     pub(crate) extremes: Extremes,
+    /// What the pods around are worth, where that has been worked out for all hosts.
+    pub(crate) topology: Option<&'a TopologyPoints>,
 }
 
 /// The largest raw scores over all feasible hosts, by which kube-scheduler's arithmetic normalises.
@@ -78,6 +82,8 @@ pub(crate) fn plugin(spec: &ScorePlugin, arithmetic: Arithmetic, cell: &Cell) ->
         }
         ScorePlugin::TaintToleration => Box::new(taint::TaintToleration { arithmetic }),
         ScorePlugin::NodeAffinity => Box::new(affinity::NodeAffinity { arithmetic }),
+        ScorePlugin::PodTopologySpread => Box::new(topology::PodTopologySpread),
+        ScorePlugin::InterPodAffinity => Box::new(topology::InterPodAffinity),
         ScorePlugin::BestFit => Box::new(best_fit::BestFit { unit: unit(arithmetic) }),
         ScorePlugin::GpuFragmentation { typical } => {
             Box::new(GpuFragmentation::new(typical.clone(), unit(arithmetic)))

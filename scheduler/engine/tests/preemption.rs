@@ -155,7 +155,7 @@ fn what_victims_leave_is_kept_for_the_pod_they_leave_for() {
     let mut victim = start(&mut scheduler, vec![pod(1, 0, 4, 0, 0)]);
     let wanting = class(&mut scheduler, 3);
     let preemption = scheduler.preempt(wanting, 10).expect("the pod makes way");
-    scheduler.terminating(&victim[0]);
+    scheduler.terminating(&mut victim[0]);
     let mut nominated = scheduler.nominate(wanting, preemption.host, 0).expect("the host is large enough");
     scheduler.track(&mut nominated, Running { pod: 2, priority: 10, ..Running::default() });
     assert!(!scheduler.seat(&mut nominated), "the victim still runs");
@@ -224,8 +224,8 @@ fn preemption_comes_to_an_end() {
             for victim in victims {
                 let place = running.iter().position(|(pod, _)| *pod == victim).expect("a victim runs");
                 assert!(pods[victim as usize].1 < priority);
-                let (victim, placement) = running.swap_remove(place);
-                scheduler.terminating(&placement);
+                let (victim, mut placement) = running.swap_remove(place);
+                scheduler.terminating(&mut placement);
                 stopping.push((victim, placement));
                 evictions += 1;
             }

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meridian_engine::{Arithmetic, Profile, ProfileError};
+use meridian_engine::{Arithmetic, Profile, ProfileError, TopologyArguments};
 
 use self::plugins::Dialect;
 use self::shape::{Configuration, ProfileSpec};
@@ -228,6 +228,7 @@ fn profile(
             .into_iter()
             .map(|(plugin, weight)| arguments.weighted(plugin, weight))
             .collect(),
+        topology: TopologyArguments::default(),
     };
     profile.validate().map_err(|problem| ConfigurationError::Profile { path: path.to_string(), problem })?;
     Ok((profile, chosen.preempts))

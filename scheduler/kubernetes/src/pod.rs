@@ -133,6 +133,7 @@ pub fn pod_from_object(object: &Value) -> Result<Pod, ObjectError> {
             preferred,
             tolerations: tolerations::tolerations(&spec.tolerations, &path.field("tolerations"))?,
         },
+        ..Demand::default()
     };
     demand.validate().map_err(ObjectError::Demand)?;
     let (unsupported, unsupported_preferences) = unsupported::unsupported(spec, &path);

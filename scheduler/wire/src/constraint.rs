@@ -91,7 +91,7 @@ fn term_from_message(
     })
 }
 
-fn requirement_to_message(requirement: &Requirement) -> v1::Requirement {
+pub(crate) fn requirement_to_message(requirement: &Requirement) -> v1::Requirement {
     use v1::requirement::Operator as Wire;
     let (operator, values, number) = match &requirement.operator {
         Operator::In(values) => (Wire::In, values.clone(), 0),
@@ -104,7 +104,7 @@ fn requirement_to_message(requirement: &Requirement) -> v1::Requirement {
     v1::Requirement { key: requirement.key.clone(), operator: operator.into(), values, number }
 }
 
-fn requirement_from_message(
+pub(crate) fn requirement_from_message(
     message: v1::Requirement,
     field: impl Fn() -> String,
 ) -> Result<Requirement, WireError> {

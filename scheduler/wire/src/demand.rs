@@ -1,10 +1,10 @@
 //! Demands.
 
-use meridian_engine::{Demand, DeviceDemand, HostPort, Protocol, ScoringRequests};
+use meridian_engine::{Demand, DeviceDemand, HostPort, Identity, Protocol, ScoringRequests};
 use meridian_proto::v1;
 
 use crate::error::{WireError, limit};
-use crate::{constraint, resource};
+use crate::{constraint, peer, resource};
 
 /// A demand as a message.
 #[must_use]
@@ -20,6 +20,9 @@ pub fn demand_to_message(demand: &Demand) -> v1::Demand {
         }),
         ports: demand.ports.iter().map(port_to_message).collect(),
         constraints: Some(constraint::to_message(&demand.constraints)),
+        identity: (demand.identity != Identity::default())
+            .then(|| peer::identity_to_message(&demand.identity)),
+        terms: (!demand.terms.is_empty()).then(|| peer::terms_to_message(&demand.terms)),
     }
 }
 
@@ -43,6 +46,8 @@ pub fn demand_from_message(message: v1::Demand) -> Result<Demand, WireError> {
         devices,
         ports: message.ports.into_iter().enumerate().map(port_from_message).collect::<Result<_, _>>()?,
         constraints: constraint::from_message(message.constraints.unwrap_or_default())?,
+        identity: peer::identity_from_message(message.identity.unwrap_or_default())?,
+        terms: peer::terms_from_message(message.terms.unwrap_or_default())?,
     };
     demand.validate()?;
     Ok(demand)

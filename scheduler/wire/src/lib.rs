@@ -9,6 +9,7 @@ mod demand;
 mod error;
 mod group;
 mod host;
+mod peer;
 mod resource;
 
 pub use self::demand::{demand_from_message, demand_to_message};

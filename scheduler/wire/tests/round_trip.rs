@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use meridian_engine::{
-    Constraints, Demand, DeviceDemand, Devices, Host, HostPort, MAX_QUANTITY, Operator, PreferredTerm,
-    Protocol, Requirement, Resources, ScoringRequests, SelectorTerm, Taint, TaintEffect, Toleration,
-    TolerationOperator,
+    Constraints, Demand, DeviceDemand, Devices, Host, HostPort, Identity, LabelSelector, MAX_QUANTITY,
+    Operator, PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, Resources, ScoringRequests,
+    SelectorTerm, SpreadConstraint, Taint, TaintEffect, Toleration, TolerationOperator, WeightedPodTerm,
 };
 use meridian_proto::v1;
 use meridian_wire::{WireError, demand_from_message, demand_to_message, host_from_message, host_to_message};
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use prost::Message;
@@ -90,22 +90,85 @@ fn constraints() -> impl Strategy<Value = Constraints> {
         })
 }
 
+fn selector() -> impl Strategy<Value = LabelSelector> {
+    let operator = prop_oneof![
+        vec(word(), 0..3).prop_map(Operator::In),
+        vec(word(), 0..3).prop_map(Operator::NotIn),
+        Just(Operator::Exists),
+        Just(Operator::DoesNotExist),
+    ];
+    let requirement = (word(), operator).prop_map(|(key, operator)| Requirement { key, operator });
+    option::of(vec(requirement, 0..3))
+}
+
+fn pod_term() -> impl Strategy<Value = PodAffinityTerm> {
+    ("[a-z]{1,3}", selector(), btree_set(word(), 0..3), selector()).prop_map(
+        |(topology_key, selector, namespaces, namespace_selector)| PodAffinityTerm {
+            topology_key,
+            selector,
+            namespaces,
+            namespace_selector,
+        },
+    )
+}
+
+fn spread() -> impl Strategy<Value = SpreadConstraint> {
+    let domains = option::of(1..=u32::MAX);
+    (1..=i32::MAX, "[a-z]{1,3}", any::<bool>(), selector(), domains, any::<bool>(), any::<bool>()).prop_map(
+        |(max_skew, topology_key, is_required, selector, domains, honors_affinity, honors_taints)| {
+            SpreadConstraint {
+                max_skew,
+                topology_key,
+                is_required,
+                selector,
+                min_domains: domains.filter(|_| is_required),
+                honors_affinity,
+                honors_taints,
+            }
+        },
+    )
+}
+
+fn pod_terms() -> impl Strategy<Value = PodTerms> {
+    let weight = prop_oneof![1..=100, -100..=-1];
+    let weighted = (weight, pod_term()).prop_map(|(weight, term)| WeightedPodTerm { weight, term });
+    let terms = || vec(pod_term(), 0..3);
+    (vec(spread(), 0..3), selector(), terms(), terms(), vec(weighted, 0..3)).prop_map(
+        |(spread, default_spread, affinity, anti_affinity, preferred)| PodTerms {
+            spread,
+            default_spread,
+            affinity,
+            anti_affinity,
+            preferred,
+        },
+    )
+}
+
+fn identity() -> impl Strategy<Value = Identity> {
+    (word(), word(), words()).prop_map(|(tenant, namespace, labels)| Identity { tenant, namespace, labels })
+}
+
 fn demand() -> impl Strategy<Value = Demand> {
     let protocol = prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp), Just(Protocol::Sctp)];
     let port =
         (protocol, word(), 1..=u16::MAX).prop_map(|(protocol, ip, port)| HostPort { protocol, ip, port });
     let devices = (1..=64_u32, 1..=1000_u32, vec(word(), 0..3))
         .prop_map(|(count, milli, models)| DeviceDemand { count, milli, models });
-    (resources(), 0..1_i64 << 30, option::of(devices), vec(port, 0..3), constraints()).prop_map(
-        |(requests, more, devices, ports, constraints): (Resources, i64, _, _, _)| Demand {
-            scoring: ScoringRequests {
-                cpu_milli: (requests.cpu_milli + more).min(MAX_QUANTITY),
-                memory: requests.memory,
-            },
-            requests,
-            devices,
-            ports,
-            constraints,
+    let around = (identity(), pod_terms());
+    (resources(), 0..1_i64 << 30, option::of(devices), vec(port, 0..3), constraints(), around).prop_map(
+        |(requests, more, devices, ports, constraints, (identity, terms)): (Resources, i64, _, _, _, _)| {
+            Demand {
+                scoring: ScoringRequests {
+                    cpu_milli: (requests.cpu_milli + more).min(MAX_QUANTITY),
+                    memory: requests.memory,
+                },
+                requests,
+                devices,
+                ports,
+                constraints,
+                identity,
+                terms,
+            }
         },
     )
 }

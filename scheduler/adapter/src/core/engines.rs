@@ -265,8 +265,8 @@ impl Engines {
     }
 
     /// A pod has been told to stop.
-    pub(crate) fn terminating(&mut self, hold: &Hold) {
-        for (engine, placement) in self.all().zip(&hold.placements) {
+    pub(crate) fn terminating(&mut self, hold: &mut Hold) {
+        for (engine, placement) in self.all().zip(&mut hold.placements) {
             engine.terminating(placement);
         }
     }

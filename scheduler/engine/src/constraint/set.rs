@@ -88,7 +88,10 @@ impl ConstraintSet {
                         }
                     }
                 }
-                FilterPlugin::NodePorts | FilterPlugin::NodeResourcesFit => {}
+                FilterPlugin::NodePorts
+                | FilterPlugin::NodeResourcesFit
+                | FilterPlugin::PodTopologySpread
+                | FilterPlugin::InterPodAffinity => {}
             }
         }
         self.mask = hosts;
@@ -181,6 +184,9 @@ fn admits(cell: &Cell, slot: usize, record: &Record, key: &ConstraintKey, filter
         }
         FilterPlugin::NodeAffinity => affinity::matches_constraints(cell, record, constraints),
         FilterPlugin::DeviceFit => key.models.is_empty() || has_model(cell, slot, &key.models),
-        FilterPlugin::NodePorts | FilterPlugin::NodeResourcesFit => true,
+        FilterPlugin::NodePorts
+        | FilterPlugin::NodeResourcesFit
+        | FilterPlugin::PodTopologySpread
+        | FilterPlugin::InterPodAffinity => true,
     })
 }

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::{ConstraintKey, ConstraintSet};
 
 /// The number of a constraint set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SetId(u32);
 
 /// Constraint sets with how many classes use each.

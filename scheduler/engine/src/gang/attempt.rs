@@ -10,6 +10,7 @@ use crate::index::Best;
 use crate::plugins::{Context, Key, NONE, lane_of, score_of};
 use crate::scheduler::{Choice, Scheduler};
 use crate::score::Extremes;
+use crate::topology::Grouped;
 
 /// What has been placed of a gang, in order: the log by which it is undone.
 #[derive(Debug, Default)]
@@ -131,12 +132,16 @@ impl Scheduler {
 
     /// The best host of a domain for a pod of a class.
     fn decide_within(&mut self, class: ClassId, within: &mut Within<'_>) -> Option<Choice> {
+        let shape = self.reshape(class)?;
         let entry = self.classes.refresh(class, &self.cell)?;
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let ask = Arc::clone(&entry.ask);
         let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &ask, set };
-        let best = within.best(&context)?;
+        let best = match shape {
+            Some(shape) => Grouped::best_among(&context, self.shapes.rules(shape), &within.domain.blocks)?,
+            None => within.best(&context)?,
+        };
         let devices = self.choose_devices(best.slot, &ask);
         Some(Choice { host: self.cell.id(best.slot), devices, score: best.score })
     }

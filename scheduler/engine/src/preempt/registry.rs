@@ -11,6 +11,7 @@ use super::Running;
 use crate::ask::Ask;
 use crate::placement::Placement;
 use crate::resource::ResourceId;
+use crate::topology;
 
 /// A pod that holds room on a host.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Tracked {
     pub(crate) running: Running,
     pub(crate) devices: u64,
     pub(crate) ask: Arc<Ask>,
+    /// What terms between pods can tell of it.
+    pub(crate) member: topology::Id,
     number: NonZeroU32,
     /// What is asked about of every pod, out of `ask`.
     cpu: i64,
@@ -136,6 +139,7 @@ impl Registry {
         let ask = Arc::clone(placement.ask());
         let pod = Tracked {
             devices: placement.devices(),
+            member: placement.member(),
             number,
             cpu: ask.request(ResourceId::CPU),
             memory: ask.request(ResourceId::MEMORY),
@@ -164,10 +168,12 @@ impl Registry {
     }
 
     /// Notes that a pod has been told to stop; whether that is news.
-    pub(crate) fn terminating(&mut self, slot: usize, number: NonZeroU32) -> bool {
-        let pods = self.hosts.get_mut(slot).into_iter().flatten();
-        let mut running = pods.filter(|pod| pod.number == number).map(|pod| &mut pod.running);
-        running.next().is_some_and(|running| !std::mem::replace(&mut running.is_terminating, true))
+    pub(crate) fn terminating(&mut self, slot: usize, number: NonZeroU32, member: topology::Id) -> bool {
+        let mut pods = self.hosts.get_mut(slot).into_iter().flatten();
+        pods.find(|pod| pod.number == number).is_some_and(|pod| {
+            pod.member = member;
+            !std::mem::replace(&mut pod.running.is_terminating, true)
+        })
     }
 
     /// Sets what a budget allows, and calls `visit` with each host to which that makes a difference.

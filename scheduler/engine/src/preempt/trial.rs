@@ -10,6 +10,7 @@ use crate::constraint::ConstraintSet;
 use crate::explain::insufficient;
 use crate::host::{DEVICE_MILLI, MAX_DEVICES};
 use crate::resource::ResourceId;
+use crate::topology::{self, Refusal, Rules};
 
 /// What priorities are counted from when they are added up, so that every victim adds to the sum.
 const LOWEST: i64 = i32::MIN as i64;
@@ -84,6 +85,11 @@ pub(crate) struct Trial<'a> {
     set: &'a ConstraintSet,
     pub(crate) ask: &'a Ask,
     pub(crate) priority: i32,
+    /// What terms between pods ask of hosts, where they can refuse any.
+    rules: Option<&'a Rules>,
+    slot: usize,
+    /// What these terms can tell of the pods that are taken to be gone.
+    gone: Vec<topology::Id>,
     /// What is left of each resource that is asked for once the pod is there.
     spare: Vec<i64>,
     /// What is in use of each device, in thousandths.
@@ -106,6 +112,7 @@ impl<'a> Trial<'a> {
         set: &'a ConstraintSet,
         ask: &'a Ask,
         priority: i32,
+        rules: Option<&'a Rules>,
     ) -> Trial<'a> {
         Trial {
             cell,
@@ -114,6 +121,9 @@ impl<'a> Trial<'a> {
             set,
             ask,
             priority,
+            rules,
+            slot: 0,
+            gone: Vec::new(),
             spare: Vec::with_capacity(ask.requests.len()),
             used: Vec::new(),
             conflicts: 0,
@@ -155,7 +165,12 @@ impl<'a> Trial<'a> {
             return Standing::NoVictims;
         }
         self.start(slot);
-        let fits = self.fits();
+        let has_room = self.has_room();
+        let refusal = self.refusal();
+        if has_room && refusal.is_some_and(|refusal| !refusal.may_end()) {
+            return Standing::Excluded;
+        }
+        let fits = has_room && refusal.is_none();
         let mut some_go = false;
         for pod in below.iter().filter(|pod| pod.leaves() || pod.may_go()) {
             self.remove(pod);
@@ -206,7 +221,11 @@ impl<'a> Trial<'a> {
         let short = self.ask.requests.iter().zip(&self.spare).filter(|(_, spare)| **spare < 0);
         let reasons: Vec<String> =
             short.map(|((resource, _), _)| insufficient(self.cell.resource_name(*resource))).collect();
-        if reasons.is_empty() { vec!["Insufficient devices".to_owned()] } else { reasons }
+        match self.refusal() {
+            _ if !reasons.is_empty() => reasons,
+            Some(refusal) if self.has_room() => vec![refusal.reason().to_owned()],
+            _ => vec!["Insufficient devices".to_owned()],
+        }
     }
 
     /// The pods of lower priority.
@@ -215,8 +234,23 @@ impl<'a> Trial<'a> {
         &pods[pods.partition_point(|pod| pod.running.priority >= self.priority)..]
     }
 
+    /// The best of all hosts, judged one by one.
+    pub(crate) fn best(&mut self) -> Option<usize> {
+        let mut best: Option<(Mark, usize)> = None;
+        for host in self.cell.hosts() {
+            if let Standing::Candidate(mark) = self.judge(host.index())
+                && best.is_none_or(|(least, _)| mark < least)
+            {
+                best = Some((mark, host.index()));
+            }
+        }
+        best.map(|(_, slot)| slot)
+    }
+
     /// Begins with the host as it is.
     fn start(&mut self, slot: usize) {
+        self.slot = slot;
+        self.gone.clear();
         let columns = &self.cell.columns;
         self.spare.clear();
         let requests = self.ask.requests.iter();
@@ -237,6 +271,15 @@ impl<'a> Trial<'a> {
     }
 
     fn fits(&self) -> bool {
+        self.has_room() && self.refusal().is_none()
+    }
+
+    /// Why terms between pods keep the pod away.
+    fn refusal(&self) -> Option<Refusal> {
+        self.cell.topology.refusal_without(self.rules?, self.slot, &self.gone)
+    }
+
+    fn has_room(&self) -> bool {
         self.conflicts == 0
             && self.spare.iter().all(|spare| *spare >= 0)
             && self.ask.devices.is_none_or(|ask| {
@@ -247,6 +290,9 @@ impl<'a> Trial<'a> {
     }
 
     fn remove(&mut self, pod: &Tracked) {
+        if self.rules.is_some() {
+            self.gone.push(pod.member);
+        }
         for ((resource, _), spare) in self.ask.requests.iter().zip(&mut self.spare) {
             *spare += pod.request(*resource);
         }
@@ -255,6 +301,9 @@ impl<'a> Trial<'a> {
     }
 
     fn add(&mut self, pod: &Tracked) {
+        if let Some(place) = self.gone.iter().position(|gone| *gone == pod.member) {
+            self.gone.swap_remove(place);
+        }
         for ((resource, _), spare) in self.ask.requests.iter().zip(&mut self.spare) {
             *spare -= pod.request(*resource);
         }

@@ -34,6 +34,8 @@ pub(super) struct ClassState {
     standing: Standing,
     /// Parked groups with members of this class.
     groups: BTreeSet<UnitId>,
+    /// Where the class minds pods elsewhere: as of when it was found to fit nowhere.
+    seen: Option<(u64, u64)>,
 }
 
 impl ClassState {
@@ -87,6 +89,27 @@ impl Queue {
         }
     }
 
+    /// Says that pods have come or gone: what is parked and minds where other pods are may be tried again.
+    pub fn pods_changed(&mut self, scheduler: &mut Scheduler) {
+        for class in self.mindful.clone() {
+            let seen = self.classes.get(&class).and_then(|state| state.seen);
+            if scheduler.pods_version(class) != seen {
+                self.wake(class);
+            }
+        }
+    }
+
+    /// Notes that a class or a group with members of it fits nowhere as pods are now.
+    fn note_pods(&mut self, class: ClassId, scheduler: &mut Scheduler) {
+        let seen = scheduler.pods_version(class);
+        if let Some(state) = self.classes.get_mut(&class) {
+            state.seen = seen;
+        }
+        if seen.is_some() {
+            self.mindful.insert(class);
+        }
+    }
+
     /// Says that something else than a host has changed that could help a class: it may be tried again.
     pub fn wake(&mut self, class: ClassId) {
         self.stand(class, Standing::Free);
@@ -132,6 +155,7 @@ impl Queue {
     pub(super) fn park_class(&mut self, class: ClassId, scheduler: &mut Scheduler) {
         self.stand(class, Standing::Parked);
         self.watch.add(class, scheduler);
+        self.note_pods(class, scheduler);
     }
 
     fn stand(&mut self, class: ClassId, standing: Standing) {
@@ -163,6 +187,7 @@ impl Queue {
         }
         let Some(state) = self.classes.get(&class) else { return };
         if !state.is_watched() {
+            self.mindful.remove(&class);
             self.watch.remove(class);
             if self.classes.get(&class).is_some_and(|state| state.lines.is_empty()) {
                 self.classes.remove(&class);
@@ -182,6 +207,7 @@ impl Queue {
         for class in classes {
             self.classes.entry(class).or_default().groups.insert(id);
             self.watch.add(class, scheduler);
+            self.note_pods(class, scheduler);
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod demand;
 mod host;
+mod pods;
 mod profile;
 mod random;
 mod step;
@@ -34,6 +35,8 @@ pub(crate) struct Size {
 pub(crate) fn scenario(seed: u64, size: &Size) -> Scenario {
     let mut random = Random::new(seed);
     let shapes = Shapes::draw(&mut random, size.spread);
+    // How many of a hundred pods want something of others: many scenarios do without.
+    let sociable = *random.pick(&[0, 30, 80]);
     let hosts: Vec<_> =
         (0..random.within(size.hosts.clone())).map(|number| shapes.host(&mut random, number)).collect();
     let profile = if size.spread { profile::draw_spread(&mut random) } else { profile::draw(&mut random) };
@@ -46,7 +49,7 @@ pub(crate) fn scenario(seed: u64, size: &Size) -> Scenario {
     }
     let mut demands = Vec::new();
     for _ in 0..random.within(size.classes.clone()) {
-        let demand = some_demand(&mut random, &shapes, &sample, hosts.len());
+        let demand = some_demand(&mut random, &shapes, &sample, hosts.len(), sociable);
         if !demands.contains(&demand) {
             demands.push(demand);
         }
@@ -56,13 +59,19 @@ pub(crate) fn scenario(seed: u64, size: &Size) -> Scenario {
 }
 
 /// Mostly one that some host takes while it is empty, for one that no host ever takes tries little.
-fn some_demand(random: &mut Random, shapes: &Shapes, sample: &Reference, hosts: usize) -> Demand {
-    let mut demand = demand::draw(random, shapes, hosts);
+fn some_demand(
+    random: &mut Random,
+    shapes: &Shapes,
+    sample: &Reference,
+    hosts: usize,
+    sociable: usize,
+) -> Demand {
+    let mut demand = demand::draw(random, shapes, hosts, sociable);
     for _ in 0..12 {
         if random.percent(3) || sample.decide(&demand).is_some() {
             break;
         }
-        demand = demand::draw(random, shapes, hosts);
+        demand = demand::draw(random, shapes, hosts, sociable);
     }
     demand
 }

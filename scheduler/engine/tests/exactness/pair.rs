@@ -1,5 +1,6 @@
 //! The engine and the reference side by side: every call goes to both, and their answers must be equal.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use meridian_engine::{
@@ -202,6 +203,17 @@ impl Pair {
         let mut violations = check(self.scheduler.cell(), there.map(|running| &running.placement));
         violations.retain(|violation| !matches!(violation, Violation::Overcommitted { .. }));
         if violations.is_empty() { Ok(()) } else { mismatch!("the accounts are wrong: {violations:?}") }
+    }
+
+    /// Takes a namespace's labels in.
+    pub(crate) fn set_namespace(
+        &mut self,
+        tenant: &str,
+        namespace: &str,
+        labels: Option<&BTreeMap<String, String>>,
+    ) {
+        self.scheduler.set_namespace_labels(tenant, namespace, labels);
+        self.reference.set_namespace(tenant, namespace, labels);
     }
 
     /// Ends a pod; false when its host was removed meanwhile.

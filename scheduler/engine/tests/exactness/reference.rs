@@ -10,10 +10,13 @@ mod gang;
 mod kubernetes;
 mod machine;
 mod meridian;
+mod near;
+mod pods;
 mod preemption;
 mod preference;
 mod score;
 mod selector;
+mod spread;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -34,6 +37,13 @@ pub(crate) struct Reference {
     placed: PodId,
     /// What disruption budgets allow still.
     budgets: BTreeMap<u32, i32>,
+    namespaces: pods::Namespaces,
+}
+
+/// What the pods around make of a pod.
+pub(crate) struct Around {
+    hard: spread::Hard,
+    near: near::Near,
 }
 
 /// A host that would take the pod.
@@ -66,7 +76,50 @@ pub(crate) enum Refused {
 
 impl Reference {
     pub(crate) fn new(profile: Profile) -> Self {
-        Reference { profile, machines: Vec::new(), placed: 0, budgets: BTreeMap::new() }
+        Reference {
+            profile,
+            machines: Vec::new(),
+            placed: 0,
+            budgets: BTreeMap::new(),
+            namespaces: pods::Namespaces::new(),
+        }
+    }
+
+    /// Takes in the labels of a namespace; `None` when it is gone.
+    pub(crate) fn set_namespace(
+        &mut self,
+        tenant: &str,
+        namespace: &str,
+        labels: Option<&BTreeMap<String, String>>,
+    ) {
+        let key = (tenant.to_owned(), namespace.to_owned());
+        match labels {
+            Some(labels) => self.namespaces.insert(key, labels.clone()),
+            None => self.namespaces.remove(&key),
+        };
+    }
+
+    fn around(&self, demand: &Demand, is_idle: bool) -> Around {
+        self.around_among(demand, self.present().map(|(_, machine)| machine).collect(), is_idle)
+    }
+
+    /// With another host in a slot.
+    fn around_with(&self, demand: &Demand, slot: usize, machine: &Machine) -> Around {
+        let machines = self.present().map(|(other, present)| if other == slot { machine } else { present });
+        self.around_among(demand, machines.collect(), false)
+    }
+
+    fn around_among(&self, demand: &Demand, mut machines: Vec<&Machine>, is_idle: bool) -> Around {
+        let keeps_away =
+            |machine: &&Machine| machine.pods.iter().any(|pod| !pod.demand.terms.anti_affinity.is_empty());
+        if demand.terms.is_empty() && !machines.iter().any(keeps_away) {
+            // Nobody wants anything of anybody.
+            machines.clear();
+        }
+        Around {
+            hard: spread::hard(&self.profile, &machines, demand, is_idle),
+            near: near::near(&machines, demand, &self.namespaces, is_idle),
+        }
     }
 
     /// The host in `slot` and its pods.
@@ -121,8 +174,9 @@ impl Reference {
     fn judge_among(&self, demand: &Demand, label: Option<&(String, String)>) -> Verdict {
         let mut refusals = BTreeMap::new();
         let mut feasible = Vec::new();
+        let around = self.around(demand, false);
         for (slot, machine) in self.present() {
-            let mut reasons = filter::refusals(&self.profile.filters, machine, demand);
+            let mut reasons = filter::refusals(&self.profile.filters, machine, demand, &around);
             if reasons.is_empty()
                 && label.is_some_and(|(key, value)| machine.host.labels.get(key) != Some(value))
             {
@@ -136,7 +190,7 @@ impl Reference {
             }
         }
         let machines: Vec<&Machine> = self.present().map(|(_, machine)| machine).collect();
-        let scored = score::score(&self.profile, &machines, &feasible, demand);
+        let scored = score::score(&self.profile, &machines, &feasible, demand, &self.namespaces);
         let mut candidates: Vec<Candidate> = feasible
             .iter()
             .zip(scored)
@@ -156,13 +210,17 @@ impl Reference {
     /// Whether the host in the slot is feasible for the pod.
     pub(crate) fn admits(&self, demand: &Demand, slot: usize) -> bool {
         let machine = self.machine(slot);
-        machine.is_some_and(|machine| filter::refusals(&self.profile.filters, machine, demand).is_empty())
+        let around = self.around(demand, false);
+        machine.is_some_and(|machine| {
+            filter::refusals(&self.profile.filters, machine, demand, &around).is_empty()
+        })
     }
 
     /// Whether some host would take the pod if nothing ran there.
     pub(crate) fn fits_when_idle(&self, demand: &Demand) -> bool {
         let mut hosts = self.present().map(|(_, machine)| Machine::new(machine.host.clone()));
-        hosts.any(|idle| filter::refusals(&self.profile.filters, &idle, demand).is_empty())
+        let around = self.around(demand, true);
+        hosts.any(|idle| filter::refusals(&self.profile.filters, &idle, demand, &around).is_empty())
     }
 
     /// Starts the pod on a host with these devices, if they fit there now.

@@ -48,6 +48,12 @@ pub(crate) enum Step {
     Forget { class: usize },
     /// About pods that make way for others.
     Preempting(Preempting),
+    /// Takes a namespace's labels in.
+    Namespace { tenant: String, namespace: String, labels: Option<BTreeMap<String, String>> },
+    /// Tells a pod to stop, which it does not yet.
+    Terminate { pod: usize },
+    /// Has a pod be another class' where it is, if that fits: what a change of its labels is.
+    Relabel { pod: usize, class: usize },
 }
 
 /// What an update changes in a host.
@@ -170,6 +176,31 @@ impl Run {
                 Ok(())
             }
             Step::Preempting(step) => self.preempting(step, demands),
+            Step::Namespace { tenant, namespace, labels } => {
+                self.pair.set_namespace(tenant, namespace, labels.as_ref());
+                Ok(())
+            }
+            Step::Terminate { pod } => {
+                if !self.running.is_empty() {
+                    let place = pod % self.running.len();
+                    self.pair.terminating(&mut self.running[place]);
+                }
+                Ok(())
+            }
+            Step::Relabel { pod, class } => {
+                if self.running.is_empty() {
+                    return Ok(());
+                }
+                let running = self.running.swap_remove(pod % self.running.len());
+                let (slot, devices) = (running.slot, running.devices);
+                let Some((_, both)) = self.hosts.iter().find(|(_, both)| both.slot == slot).copied() else {
+                    return self.pair.release(running).map(|_| ());
+                };
+                let class = self.class(*class, demands);
+                self.pair.release(running)?;
+                self.running.extend(self.pair.place(class, both, devices)?);
+                Ok(())
+            }
         }
     }
 

@@ -50,7 +50,7 @@ impl Core {
             || [self.classes.next_due(), self.gangs.next_due()].into_iter().flatten().any(|due| due <= now)
     }
 
-    /// Brings classes back that a changed host could take.
+    /// Brings classes back that a changed host could take, or that others' pods may no longer keep away.
     fn unpark(&mut self) {
         let mut helped = std::mem::take(&mut self.mirror.helped);
         helped.dedup();
@@ -59,6 +59,7 @@ impl Core {
         }
         helped.clear();
         self.mirror.helped = helped;
+        self.queue.pods_changed(&mut self.scheduler);
     }
 
     fn decide(&mut self, most: usize, now: Duration) -> usize {

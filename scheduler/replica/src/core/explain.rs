@@ -102,12 +102,16 @@ fn scored_host(candidate: &Candidate) -> v1::ScoredHost {
 
 /// The filter that words its refusal so.
 fn filter_of(reason: &str) -> &'static str {
-    const WORDS: [(&str, FilterPlugin); 9] = [
+    const WORDS: [(&str, FilterPlugin); 13] = [
         ("node(s) were unschedulable", FilterPlugin::NodeUnschedulable),
         ("node(s) didn't match the requested node name", FilterPlugin::NodeName),
         ("node(s) had untolerated taint", FilterPlugin::TaintToleration),
         ("node(s) didn't match Pod's node affinity", FilterPlugin::NodeAffinity),
         ("node(s) didn't have free ports", FilterPlugin::NodePorts),
+        ("node(s) didn't match pod topology spread", FilterPlugin::PodTopologySpread),
+        ("node(s) didn't match pod affinity", FilterPlugin::InterPodAffinity),
+        ("node(s) didn't match pod anti-affinity", FilterPlugin::InterPodAffinity),
+        ("node(s) didn't satisfy existing pods anti-affinity", FilterPlugin::InterPodAffinity),
         ("node(s) didn't have an acceptable device model", FilterPlugin::DeviceFit),
         ("Insufficient devices", FilterPlugin::DeviceFit),
         ("Insufficient ", FilterPlugin::NodeResourcesFit),

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use meridian_engine::{
-    Constraints, Demand, DeviceDemand, HostPort, MAX_QUANTITY, Operator, PreferredTerm, Protocol,
+    Constraints, Demand, DeviceDemand, HostPort, MAX_QUANTITY, Operator, PodTerms, PreferredTerm, Protocol,
     Requirement, Resources, ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
 };
 
-use super::Random;
 use super::host::{EFFECTS, EXTENDED, KEYS, MODELS, Shapes, TAINT_KEYS, TAINT_VALUES, label_value, name};
+use super::{Random, pods};
 
 /// A demand for a cell with hosts of these shapes.
-pub(crate) fn draw(random: &mut Random, shapes: &Shapes, hosts: usize) -> Demand {
+pub(crate) fn draw(random: &mut Random, shapes: &Shapes, hosts: usize, sociable: usize) -> Demand {
     let requests = requests(random, shapes);
     Demand {
         scoring: scoring(random, &requests),
@@ -19,6 +19,8 @@ pub(crate) fn draw(random: &mut Random, shapes: &Shapes, hosts: usize) -> Demand
         devices: random.percent(35).then(|| devices(random)),
         ports: if random.percent(15) { random.several(1..=3, port) } else { Vec::new() },
         constraints: constraints(random, hosts),
+        identity: pods::identity(random, sociable),
+        terms: if random.percent(sociable) { pods::terms(random) } else { PodTerms::default() },
     }
 }
 

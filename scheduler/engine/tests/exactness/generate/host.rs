@@ -8,7 +8,8 @@ use super::Random;
 
 pub(crate) const EXTENDED: [&str; 3] = ["example.com/fpga", "example.com/nic", "hugepages-2Mi"];
 pub(crate) const MODELS: [&str; 3] = ["A10", "G2", "V100M32"];
-pub(crate) const KEYS: [&str; 4] = ["zone", "disk", "generation", "kubernetes.io/hostname"];
+pub(crate) const KEYS: [&str; 5] =
+    ["zone", "disk", "generation", "kubernetes.io/hostname", "topology.kubernetes.io/zone"];
 pub(crate) const TAINT_KEYS: [&str; 4] = ["dedicated", "spot", "gpu", "node.kubernetes.io/unschedulable"];
 pub(crate) const TAINT_VALUES: [&str; 3] = ["", "a", "b"];
 pub(crate) const EFFECTS: [TaintEffect; 3] =
@@ -166,7 +167,7 @@ pub(crate) fn labels(random: &mut Random, name: &str) -> BTreeMap<String, String
 /// A value such as hosts have and selectors ask for.
 pub(crate) fn label_value(random: &mut Random, key: &str) -> String {
     match key {
-        "zone" => random.word(&["a", "b", "c", ""]),
+        "zone" | "topology.kubernetes.io/zone" => random.word(&["a", "b", "c", ""]),
         "disk" => random.word(&["ssd", "hdd"]),
         "generation" => random.word(&["-3", "0", "4", "5", "+6", "10", "007", "old", "99999999999999999999"]),
         _ => name(random.below(8)),

@@ -1,12 +1,12 @@
 //! Random profiles: the usual ones, and any mix of plugins, weights and resources.
 
 use meridian_engine::{
-    Arithmetic, FilterPlugin, FitStrategy, Profile, ResourceWeight, ScorePlugin, ShapePoint, TypicalPod,
-    WeightedScore,
+    Arithmetic, DefaultSpread, FilterPlugin, FitStrategy, Profile, ResourceWeight, ScorePlugin, ShapePoint,
+    SpreadConstraint, TopologyArguments, TypicalPod, WeightedScore,
 };
 
-use super::Random;
 use super::host::MODELS;
+use super::{Random, pods};
 
 /// A profile.
 pub(crate) fn draw(random: &mut Random) -> Profile {
@@ -65,6 +65,8 @@ fn mixed(random: &mut Random, arithmetic: Arithmetic) -> Profile {
         ScorePlugin::NodeResourcesBalancedAllocation { resources: resources(random) },
         ScorePlugin::TaintToleration,
         ScorePlugin::NodeAffinity,
+        ScorePlugin::PodTopologySpread,
+        ScorePlugin::InterPodAffinity,
         ScorePlugin::BestFit,
         ScorePlugin::GpuFragmentation { typical: random.several(1..=5, typical) },
     ];
@@ -73,7 +75,25 @@ fn mixed(random: &mut Random, arithmetic: Arithmetic) -> Profile {
         let plugin = plugins.swap_remove(random.below(plugins.len()));
         scores.push(WeightedScore { plugin, weight: *random.pick(&[1, 1, 2, 3, 17, 1_000]) });
     }
-    Profile { name: "mixed".to_owned(), arithmetic, filters, scores }
+    let topology = topology(random);
+    Profile { name: "mixed".to_owned(), arithmetic, filters, scores, topology }
+}
+
+fn topology(random: &mut Random) -> TopologyArguments {
+    let default_spread =
+        if random.percent(50) {
+            DefaultSpread::system()
+        } else {
+            DefaultSpread::list(random.several(0..=2, |random| SpreadConstraint {
+                selector: None,
+                ..pods::spread_constraint(random)
+            }))
+        };
+    TopologyArguments {
+        default_spread,
+        hard_pod_affinity_weight: *random.pick(&[0, 1, 1, 100]),
+        ignores_preferred_terms_of_existing_pods: random.percent(20),
+    }
 }
 
 fn strategy(random: &mut Random) -> FitStrategy {

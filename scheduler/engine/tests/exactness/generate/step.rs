@@ -3,7 +3,7 @@
 use meridian_engine::{Host, Resources, Topology};
 
 use super::host::{KEYS, Shapes, labels, name, taints};
-use super::{Random, Size};
+use super::{Random, Size, pods};
 use crate::scenario::{Change, Preempting, Step};
 
 /// How often each kind of step comes, relative to the others.
@@ -18,6 +18,7 @@ struct Mix {
     come_and_go: usize,
     forget: usize,
     preempt: usize,
+    society: usize,
 }
 
 impl Mix {
@@ -33,6 +34,7 @@ impl Mix {
             come_and_go: *random.pick(&[0, 3, 15]),
             forget: *random.pick(&[0, 2, 10]),
             preempt: *random.pick(&[0, 0, 30, 90]),
+            society: *random.pick(&[0, 4, 12]),
         }
     }
 }
@@ -72,6 +74,7 @@ fn one(random: &mut Random, mix: &Mix, shapes: &Shapes, names: &mut usize, class
         (mix.forget, 7),
         (mix.gang, 8),
         (mix.preempt, 9),
+        (mix.society, 10),
     ];
     let mut ticket = random.below(kinds.iter().map(|(share, _)| share).sum());
     let kind = kinds.into_iter().find_map(|(share, kind)| match ticket.checked_sub(share) {
@@ -96,7 +99,8 @@ fn one(random: &mut Random, mix: &Mix, shapes: &Shapes, names: &mut usize, class
         }
         Some(7) => Step::Forget { class },
         Some(8) => gang(random, shapes, class, *names),
-        Some(_) => Step::Preempting(preempting(random, class)),
+        Some(9) => Step::Preempting(preempting(random, class)),
+        Some(_) => society(random, class),
     }
 }
 
@@ -156,6 +160,19 @@ fn priority(random: &mut Random) -> i32 {
 
 fn budgets(random: &mut Random) -> Vec<u32> {
     if random.percent(50) { Vec::new() } else { random.several(1..=2, |random| random.below(4) as u32) }
+}
+
+/// What changes in the pods that run, or in their namespaces.
+fn society(random: &mut Random, class: usize) -> Step {
+    let pod = random.next() as usize;
+    match random.below(3) {
+        0 => {
+            let (tenant, namespace, labels) = pods::namespace(random);
+            Step::Namespace { tenant, namespace, labels }
+        }
+        1 => Step::Terminate { pod },
+        _ => Step::Relabel { pod, class },
+    }
 }
 
 /// Mostly the devices that a decision would take; else any, fitting or not.

@@ -17,7 +17,7 @@ impl Pair {
 
     /// Tells both that a tracked pod is being stopped.
     pub(crate) fn terminating(&mut self, running: &mut Running) {
-        self.scheduler.terminating(&running.placement);
+        self.scheduler.terminating(&mut running.placement);
         self.reference.terminating(running.pod);
         if let Some(tracked) = &mut running.tracked {
             tracked.is_terminating = true;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
-use meridian_engine::{Constraints, Demand, Host};
+use meridian_engine::{Constraints, Demand, Host, Identity, PodTerms};
 
 use crate::pair::Mismatch;
 use crate::scenario::{Scenario, Step};
@@ -119,7 +119,7 @@ impl Search {
                 }
             }
         }
-        let demand: [fn(&mut Demand); 10] = [
+        let demand: [fn(&mut Demand); 17] = [
             |demand| *demand = Demand::default(),
             |demand| demand.constraints = Constraints::default(),
             |demand| demand.constraints.preferred.clear(),
@@ -129,7 +129,14 @@ impl Search {
             |demand| demand.ports.clear(),
             |demand| demand.devices = None,
             |demand| demand.requests.extended.clear(),
-            |demand| demand.requests.memory = 0,
+            |demand| (demand.requests.memory, demand.scoring.memory) = (0, 0),
+            |demand| demand.terms = PodTerms::default(),
+            |demand| demand.identity = Identity::default(),
+            |demand| demand.terms.spread.truncate(1),
+            |demand| demand.terms.spread.clear(),
+            |demand| demand.terms.preferred.clear(),
+            |demand| demand.terms.anti_affinity.clear(),
+            |demand| demand.terms.affinity.clear(),
         ];
         for number in 0..self.best.demands.len() {
             for change in demand {

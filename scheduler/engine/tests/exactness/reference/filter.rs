@@ -5,10 +5,10 @@ use meridian_engine::{
 };
 
 use super::machine::{Machine, quantity};
-use super::selector;
+use super::{Around, selector};
 
 /// The order in which the plugins are asked, whatever the order in the profile.
-const ORDER: [FilterPlugin; 7] = [
+const ORDER: [FilterPlugin; 9] = [
     FilterPlugin::NodeUnschedulable,
     FilterPlugin::NodeName,
     FilterPlugin::TaintToleration,
@@ -16,19 +16,26 @@ const ORDER: [FilterPlugin; 7] = [
     FilterPlugin::NodePorts,
     FilterPlugin::NodeResourcesFit,
     FilterPlugin::DeviceFit,
+    FilterPlugin::PodTopologySpread,
+    FilterPlugin::InterPodAffinity,
 ];
 
 /// The reasons of the first filter that refuses the host; none when all let it pass.
-pub(crate) fn refusals(filters: &[FilterPlugin], machine: &Machine, demand: &Demand) -> Vec<String> {
+pub(crate) fn refusals(
+    filters: &[FilterPlugin],
+    machine: &Machine,
+    demand: &Demand,
+    around: &Around,
+) -> Vec<String> {
     ORDER
         .into_iter()
         .filter(|plugin| filters.contains(plugin))
-        .map(|plugin| ask(plugin, machine, demand))
+        .map(|plugin| ask(plugin, machine, demand, around))
         .find(|reasons| !reasons.is_empty())
         .unwrap_or_default()
 }
 
-fn ask(plugin: FilterPlugin, machine: &Machine, demand: &Demand) -> Vec<String> {
+fn ask(plugin: FilterPlugin, machine: &Machine, demand: &Demand, around: &Around) -> Vec<String> {
     let constraints = &demand.constraints;
     let only = |passes: bool, reason: &str| if passes { Vec::new() } else { vec![reason.to_owned()] };
     match plugin {
@@ -49,6 +56,12 @@ fn ask(plugin: FilterPlugin, machine: &Machine, demand: &Demand) -> Vec<String> 
         }
         FilterPlugin::NodeResourcesFit => missing_resources(machine, demand),
         FilterPlugin::DeviceFit => missing_devices(machine, demand),
+        FilterPlugin::PodTopologySpread => {
+            around.hard.refusal(machine, demand).map(str::to_owned).into_iter().collect()
+        }
+        FilterPlugin::InterPodAffinity => {
+            around.near.refusal(machine, demand).map(str::to_owned).into_iter().collect()
+        }
     }
 }
 

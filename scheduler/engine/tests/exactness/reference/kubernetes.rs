@@ -28,7 +28,10 @@ pub(crate) fn score<'a>(
         ScorePlugin::NodeAffinity => {
             normalised(hosts.map(|machine| preference::preferred_weight(&machine.host, demand)).collect())
         }
-        ScorePlugin::BestFit | ScorePlugin::GpuFragmentation { .. } => Vec::new(),
+        ScorePlugin::BestFit
+        | ScorePlugin::GpuFragmentation { .. }
+        | ScorePlugin::PodTopologySpread
+        | ScorePlugin::InterPodAffinity => Vec::new(),
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Pod {
     pub(crate) running: Option<Running>,
     /// It waits for others to leave.
     pub(crate) waits: bool,
+    /// Told to stop, though it has not yet.
+    pub(crate) is_terminating: bool,
 }
 
 /// How much of the named resource is in the set.
@@ -78,7 +80,7 @@ impl Machine {
     }
 
     pub(crate) fn start(&mut self, id: PodId, demand: Rc<Demand>, devices: u64) {
-        self.pods.push(Pod { id, demand, devices, running: None, waits: false });
+        self.pods.push(Pod { id, demand, devices, running: None, waits: false, is_terminating: false });
     }
 
     /// The pod, if it runs here.

@@ -20,7 +20,10 @@ pub(crate) fn points(plugin: &ScorePlugin, machine: &Machine, demand: &Demand) -
             let matched = preference::preferred_weight(&machine.host, demand) as f32;
             100.0 * matched / preference::total_weight(demand) as f32
         }
-        ScorePlugin::BestFit | ScorePlugin::GpuFragmentation { .. } => 0.0,
+        ScorePlugin::BestFit
+        | ScorePlugin::GpuFragmentation { .. }
+        | ScorePlugin::PodTopologySpread
+        | ScorePlugin::InterPodAffinity => 0.0,
     }
 }
 

@@ -18,6 +18,12 @@ pub(crate) struct Preempted {
     pub(crate) violations: usize,
 }
 
+/// Refusals by the pods around that a host's pods cannot end.
+const LASTING: [&str; 2] = [
+    "node(s) didn't match pod topology spread constraints (missing required label)",
+    "node(s) didn't match pod affinity rules",
+];
+
 /// A host where it would.
 struct Candidate {
     preempted: Preempted,
@@ -34,8 +40,9 @@ impl Reference {
     }
 
     pub(crate) fn terminating(&mut self, id: PodId) {
-        if let Some(running) = self.pod_mut(id).and_then(|pod| pod.running.as_mut()) {
-            running.is_terminating = true;
+        if let Some(pod) = self.pod_mut(id) {
+            pod.is_terminating = true;
+            pod.running.iter_mut().for_each(|running| running.is_terminating = true);
         }
     }
 
@@ -104,8 +111,14 @@ impl Reference {
         demand: &Demand,
         priority: i32,
     ) -> Option<Candidate> {
-        let fits = |machine: &Machine| filter::refusals(&self.profile.filters, machine, demand).is_empty();
-        if fits(machine) {
+        let refusals = |machine: &Machine| {
+            let around = self.around_with(demand, slot, machine);
+            filter::refusals(&self.profile.filters, machine, demand, &around)
+        };
+        let fits = |machine: &Machine| refusals(machine).is_empty();
+        let now = refusals(machine);
+        // kube-scheduler takes it that nobody's leaving changes these.
+        if now.is_empty() || now.iter().any(|reason| LASTING.contains(&reason.as_str())) {
             return None;
         }
         let running = |pod: &Pod| pod.running.clone().filter(|running| running.priority < priority);

@@ -3,7 +3,8 @@
 use meridian_engine::{Arithmetic, Demand, Profile, ScorePlugin};
 
 use super::machine::Machine;
-use super::{device, kubernetes, meridian};
+use super::pods::Namespaces;
+use super::{device, kubernetes, meridian, near, spread};
 
 /// A host's score by one plugin.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,7 @@ pub(crate) fn score(
     machines: &[&Machine],
     feasible: &[(usize, &Machine)],
     demand: &Demand,
+    namespaces: &Namespaces,
 ) -> Vec<Scored> {
     let mut scored: Vec<Scored> = feasible
         .iter()
@@ -43,12 +45,46 @@ pub(crate) fn score(
         })
         .collect();
     for weighted in &profile.scores {
-        let by_host = score_by(&weighted.plugin, profile.arithmetic, machines, feasible, &scored, demand);
+        let by_host = match weighted.plugin {
+            ScorePlugin::PodTopologySpread | ScorePlugin::InterPodAffinity => {
+                around(&weighted.plugin, profile, machines, feasible, demand, namespaces)
+            }
+            _ => score_by(&weighted.plugin, profile.arithmetic, machines, feasible, &scored, demand),
+        };
         for (scored, score) in scored.iter_mut().zip(by_host) {
             scored.parts.push(Part { plugin: weighted.plugin.name(), score, weight: weighted.weight });
         }
     }
     scored
+}
+
+/// The scores that the pods around give.
+fn around(
+    plugin: &ScorePlugin,
+    profile: &Profile,
+    machines: &[&Machine],
+    feasible: &[(usize, &Machine)],
+    demand: &Demand,
+    namespaces: &Namespaces,
+) -> Vec<i64> {
+    let feasible: Vec<&Machine> = feasible.iter().map(|(_, machine)| *machine).collect();
+    let fine = |points: f32| (points.clamp(-100.0, 100.0) * 4096.0).round_ties_even() as i64;
+    match (plugin, profile.arithmetic) {
+        (ScorePlugin::PodTopologySpread, Arithmetic::Kubernetes) => {
+            spread::whole(profile, machines, &feasible, demand)
+        }
+        (ScorePlugin::PodTopologySpread, Arithmetic::Meridian) => {
+            spread::fine(profile, machines, &feasible, demand).into_iter().map(fine).collect()
+        }
+        (_, arithmetic) => {
+            let sums = near::sums(profile, machines, &feasible, demand, namespaces);
+            if arithmetic == Arithmetic::Kubernetes {
+                return near::normalised(&sums);
+            }
+            let points = |sum: &i64| fine(100.0 * *sum as f32 / ((*sum as f32).abs() + 100.0));
+            sums.iter().map(points).collect()
+        }
+    }
 }
 
 fn score_by(
