@@ -40,7 +40,7 @@ use crate::bindings::Bindings;
 use crate::classes::Classes;
 use crate::conditions::Said;
 use crate::events::Events;
-use crate::groups::Groups;
+use crate::groups::{GroupName, Groups};
 use crate::metrics::Metrics;
 use crate::pods::Pods;
 use crate::replicas::Identity;
@@ -95,6 +95,8 @@ enum Done {
     Fenced { ledger: usize, link: u64, epoch: u64, result: Result<Fenced, Failure> },
     /// Statuses have been written, or need not be.
     Reported(Vec<(Arc<str>, Report, crate::statuses::Stored)>),
+    /// A group's status has been written, or cannot be.
+    GroupTold(Arc<GroupName>),
     /// Conditions have been written, or cannot be.
     Told(Vec<Arc<str>>),
     /// A pod that somebody asked about has been looked for in the store.
@@ -315,6 +317,7 @@ impl Actor {
             Ok(Done::Preempted { claim, stopped, is_whole }) => self.preempted(claim, stopped, is_whole),
             Ok(Done::Fenced { ledger, link, epoch, result }) => self.fenced(ledger, link, epoch, result),
             Ok(Done::Reported(reports)) => self.reported(reports),
+            Ok(Done::GroupTold(group)) => self.groups.written(group),
             Ok(Done::Told(pods)) => pods.iter().for_each(|pod| self.conditions.done(pod)),
             Ok(Done::Found(Asked::Order(order), entry)) => self.bind_found(order, entry),
             Ok(Done::Found(Asked::Question(question), entry)) => self.explain_found(question, entry),

@@ -46,6 +46,15 @@ pub(crate) enum Standing {
     Complete,
 }
 
+/// What a PodGroup's status says of its placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// `Pending` until enough pods are there, `Scheduling` until they are bound, then `Scheduled`.
+    pub(crate) phase: &'static str,
+    /// How many pods are bound.
+    pub(crate) scheduled: u32,
+}
+
 /// A group that there is, or that pods name.
 #[derive(Debug, Default)]
 struct Group {
@@ -57,6 +66,10 @@ struct Group {
     bound: u32,
     /// What replicas have been told.
     told: Option<v1::PodGroup>,
+    /// What its status says, as far as known.
+    said: Option<Status>,
+    /// Whether its status is being written.
+    is_writing: bool,
     /// In which account of all groups it was told of last.
     round: u64,
 }
@@ -79,6 +92,8 @@ pub(crate) struct Regrouping {
     pub(crate) waiting: Vec<Arc<str>>,
     /// Whether replicas have been told what no longer holds.
     pub(crate) is_stale: bool,
+    /// What the group's status is to say, where it says something else.
+    pub(crate) status: Option<(Arc<GroupName>, Status)>,
 }
 
 /// Reads what a stored PodGroup says. It has been validated; what cannot be read counts as not said.
@@ -127,6 +142,16 @@ impl Group {
         } else {
             Standing::Complete
         }
+    }
+
+    fn status(&self) -> Option<Status> {
+        let spec = self.spec.as_ref()?;
+        let phase = match self.standing() {
+            Standing::Complete if self.bound >= spec.least => "Scheduled",
+            Standing::Complete => "Scheduling",
+            Standing::Incomplete { .. } | Standing::Missing => "Pending",
+        };
+        Some(Status { phase, scheduled: self.bound })
     }
 
     fn message(&self) -> Option<v1::PodGroup> {
@@ -214,11 +239,24 @@ impl Groups {
         let message = group.message().filter(|_| group.standing() == Standing::Complete);
         let is_stale = group.told.is_some() && group.told != message;
         group.told = message;
+        let status = group.status().filter(|status| !group.is_writing && group.said != Some(*status));
+        if status.is_some() {
+            (group.said, group.is_writing) = (status, true);
+        }
+        let status = status.map(|status| (name.clone(), status));
         let waiting = group.waiting.values().cloned().collect();
         if group.spec.is_none() && group.waiting.is_empty() && group.bound == 0 {
             self.groups.remove(&name);
         }
-        Some(Regrouping { waiting, is_stale })
+        Some(Regrouping { waiting, is_stale, status })
+    }
+
+    /// A group's status has been written, or cannot be. It may have to say something else by now.
+    pub(crate) fn written(&mut self, name: Arc<GroupName>) {
+        if let Some(group) = self.groups.get_mut(&name) {
+            group.is_writing = false;
+            self.change(name);
+        }
     }
 
     fn group(&mut self, name: &GroupName) -> (Arc<GroupName>, &mut Group) {
@@ -268,7 +306,18 @@ mod tests {
         assert_eq!((message.least, message.resources), (2, Some(v1::Resources::default())));
         let regrouping = groups.next_changed().unwrap();
         assert_eq!((regrouping.waiting.len(), regrouping.is_stale), (2, false));
+        let (_, status) = regrouping.status.unwrap();
+        assert_eq!(status, Status { phase: "Scheduling", scheduled: 1 });
         assert!(groups.next_changed().is_none());
+        groups.bind(&g, "d");
+        groups.bind(&g, "e");
+        assert!(groups.next_changed().unwrap().status.is_none(), "one write at a time");
+        groups.written(Arc::new(g.clone()));
+        let (_, status) = groups.next_changed().unwrap().status.unwrap();
+        assert_eq!(status, Status { phase: "Scheduled", scheduled: 3 });
+        groups.unbind("d");
+        groups.unbind("e");
+        groups.next_changed();
         groups.unbind("b");
         assert!(groups.next_changed().unwrap().is_stale, "two are not enough any more");
         assert_eq!(groups.standing(&g), Standing::Incomplete { least: 3 });

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use meridian_api::Entry;
+use meridian_api::{Caller, Entry, Registry, Sub};
+use meridian_kubernetes::DEFAULT_SCHEDULER_NAME;
+use serde_json::Value;
 
-use super::Actor;
-use crate::groups::{GROUP_LABEL, GroupName, Standing, spec_of};
+use super::{Actor, Done};
+use crate::groups::{GROUP_LABEL, GroupName, Standing, Status, spec_of};
+use crate::merge::object_at;
 use crate::view::PodView;
 
 impl Actor {
@@ -101,8 +104,29 @@ impl Actor {
                 }
                 self.offer(&uid);
             }
+            if let Some((group, status)) = regrouping.status {
+                self.work.spawn(write_status(self.registry.clone(), group, status));
+            }
         }
     }
+}
+
+/// Writes how far a group has come. It is for people: what cannot be written is written when it changes.
+async fn write_status(registry: Registry, group: Arc<GroupName>, said: Status) -> Done {
+    let GroupName { tenant, namespace, name } = &*group;
+    let caller = Caller::component(DEFAULT_SCHEDULER_NAME, tenant);
+    let change = |object: &mut Value| {
+        let Some(status) = object_at(object, "status") else { return false };
+        let phase = status.insert("phase".to_owned(), said.phase.into());
+        let scheduled = status.insert("scheduled".to_owned(), said.scheduled.into());
+        (phase, scheduled) != (Some(said.phase.into()), Some(said.scheduled.into()))
+    };
+    let kind = meridian_schema::pod_group();
+    let written = registry.modify(&caller, kind, namespace, name, None, Some(Sub::Status), change).await;
+    if let Err(failure) = written {
+        tracing::debug!(%name, %namespace, %failure, "the status of a pod group is not written");
+    }
+    Done::GroupTold(group)
 }
 
 fn group_name(entry: &Entry, name: &str) -> GroupName {

@@ -31,6 +31,22 @@ async fn member(world: &World, group: &str, name: &str, cpu: &str) -> String {
     created.unwrap().uid.clone()
 }
 
+/// Waits until a group's status says so.
+async fn until_phase(world: &World, name: &str, phase: &str, scheduled: u64) {
+    let says_so = async {
+        loop {
+            let found =
+                world.region.registry().cached(&Tenant::system(), pod_group(), "default", name).unwrap();
+            let status = &found.value()["status"];
+            if status["phase"] == phase && status["scheduled"] == scheduled {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the status of a group", says_so).await;
+}
+
 fn is_held(world: &World, name: &str) -> bool {
     world.region.registry().cached_binding(&Tenant::system(), "default", name).is_some()
 }
@@ -63,6 +79,8 @@ async fn a_group_is_bound_whole_when_all_are_there_and_there_is_room() {
         world.until_phase(uid, "Running").await;
     }
 
+    until_phase(&world, "workers", "Scheduled", 3).await;
+
     // Two more fit, and a group of three does not: none is bound, and all are told.
     group(&world, "late", 3).await;
     let mut late = Vec::new();
@@ -73,6 +91,7 @@ async fn a_group_is_bound_whole_when_all_are_there_and_there_is_room() {
         world.until_waits(uid, "pod group default/late: 2/3 members of the pod group fit: 0/1 nodes").await;
     }
     assert!(["x", "y", "z"].iter().all(|name| !is_held(&world, name)));
+    until_phase(&world, "late", "Scheduling", 0).await;
     world.delete("a", None).await;
     for uid in &late {
         world.until_phase(uid, "Running").await;

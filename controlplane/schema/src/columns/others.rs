@@ -44,7 +44,7 @@ pub(super) const POD_GROUP_COLUMNS: &[Column] = &[
     NAME,
     text("Phase", "How far the group has come."),
     number("MinMember", "How many pods have to be bound for any to be."),
-    number("Running", "How many pods run."),
+    number("Scheduled", "How many pods are bound."),
     AGE,
 ];
 
@@ -122,7 +122,7 @@ pub(super) fn pod_group_cells(object: &Value, now: Timestamp) -> Vec<Value> {
         name(object),
         json!(read(status, "phase")),
         json!(read_number(get(object, "spec"), "minMember").unwrap_or_default()),
-        json!(read_number(status, "running").unwrap_or_default()),
+        json!(read_number(status, "scheduled").unwrap_or_default()),
         json!(age(object, now)),
     ]
 }
