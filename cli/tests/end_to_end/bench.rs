@@ -12,11 +12,14 @@ fn without_a_name_it_lists_the_benches() {
             "engine/basic",
             "engine/mixed",
             "engine/distinct",
+            "engine/gang",
             "engine/latency",
+            "engine/preempt",
             "api/create",
             "region/bind",
             "region/deployment",
             "region/memory",
+            "replicas",
             "sim/openb",
             "sim/synthetic"
         ]
