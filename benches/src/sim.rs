@@ -17,7 +17,7 @@ pub(crate) fn openb(parameters: &Parameters, clock: Clock) -> Result<Figure, Ben
     let hosts = read_openb_hosts(&data.join("openb_node_list_gpu_node.csv"))?;
     let pods = read_openb_pods(&data.join("openb_pod_list_default.csv"), PodOrder::File)?;
     let experiment = OpenbExperiment {
-        policy: Policy::named(parameters.policy.as_deref().unwrap_or("fgd"))?,
+        policy: Policy::named(parameters.policy.as_deref().unwrap_or("fragmentation"))?,
         arrivals: 1.3,
         seeds: SEEDS,
         first_seed: parameters.seed,

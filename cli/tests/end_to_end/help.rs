@@ -46,9 +46,16 @@ fn every_command_explains_itself() {
 #[test]
 fn the_help_of_a_simulation_lists_the_policies() {
     let shown = Folder::new().runs("sim synthetic --help").out;
-    for policy in
-        ["meridian", "kubernetes", "least-allocated", "most-allocated", "first-fit", "best-fit", "fgd"]
-    {
+    for policy in [
+        "meridian",
+        "kubernetes",
+        "least-allocated",
+        "most-allocated",
+        "first-fit",
+        "best-fit",
+        "fgd",
+        "fragmentation",
+    ] {
         assert!(shown.contains(&format!(" {policy} ")), "{policy}: {shown}");
     }
 }

@@ -181,6 +181,14 @@ impl ClassTable {
         }
     }
 
+    /// Drops all indexes: every score has changed.
+    pub(crate) fn drop_indexes(&mut self) {
+        for class in self.classes.iter_mut().flatten() {
+            class.index = None;
+        }
+        self.index_bytes = 0;
+    }
+
     pub(crate) fn forget(
         &mut self,
         id: ClassId,

@@ -117,7 +117,11 @@ impl Scheduler {
     /// Places a gang, or nothing: `None` where fewer than its minimum find a host now.
     pub fn schedule_gang(&mut self, gang: &Gang) -> Result<Option<PlacedGang>, GangError> {
         self.validate_gang(gang)?;
-        Ok(self.place_gang(gang))
+        let placed = self.place_gang(gang);
+        for member in placed.iter().flat_map(|placed| &placed.members) {
+            self.count(member.class);
+        }
+        Ok(placed)
     }
 
     /// Where a gang would go now, all of it. Takes nothing.

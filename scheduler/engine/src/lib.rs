@@ -24,6 +24,7 @@ mod index;
 mod kernel;
 mod linear;
 mod mask;
+mod mix;
 mod placement;
 mod plugins;
 mod preempt;

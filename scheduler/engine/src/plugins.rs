@@ -1,5 +1,7 @@
 //! A profile at work: its filters and scores as plugins over blocks.
 
+use std::sync::Arc;
+
 use crate::ask::Ask;
 use crate::cell::{BLOCK, Cell};
 use crate::constraint::ConstraintSet;
@@ -8,7 +10,7 @@ use crate::kernel;
 use crate::linear::Linear;
 use crate::profile::{Arithmetic, FilterPlugin, Profile, ScorePlugin};
 use crate::resource::Resources;
-use crate::score::{self, Extremes, GpuFragmentation, Points, Score, View};
+use crate::score::{self, Extremes, Fragmentation, GpuFragmentation, Points, Score, Supply, View};
 
 /// The compiled form of a [`Profile`].
 pub(crate) struct Plugins {
@@ -16,6 +18,8 @@ pub(crate) struct Plugins {
     pub(crate) scores: Vec<WeightedPlugin>,
     /// Decides which device a sharing pod gets, where the profile minds fragmentation.
     pub(crate) fragmentation: Option<GpuFragmentation>,
+    /// Decides which devices a pod gets, where the profile has `Fragmentation` and something has been learned.
+    pub(crate) supply: Option<Arc<Supply>>,
     /// How much of a point one is in scores.
     pub(crate) unit: i32,
     pub(crate) arithmetic: Arithmetic,
@@ -121,6 +125,7 @@ impl Plugins {
                 })
                 .collect(),
             fragmentation,
+            supply: None,
             unit: score::unit(profile.arithmetic),
             arithmetic: profile.arithmetic,
             weights: TopologyWeights::of(profile),
@@ -129,6 +134,16 @@ impl Plugins {
             normalises_taints: kubernetes && has("TaintToleration"),
             normalises_affinity: kubernetes && has("NodeAffinity"),
         }
+    }
+}
+
+impl Plugins {
+    /// Has `Fragmentation` value hosts in another way. All scores it gave are stale.
+    pub(crate) fn value_by(&mut self, supply: Arc<Supply>) {
+        for score in self.scores.iter_mut().filter(|score| score.name == ScorePlugin::Fragmentation.name()) {
+            score.plugin = Box::new(Fragmentation { supply: Some(Arc::clone(&supply)), unit: self.unit });
+        }
+        self.supply = Some(supply);
     }
 }
 

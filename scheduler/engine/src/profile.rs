@@ -149,6 +149,8 @@ pub enum ScorePlugin {
         /// The pods to expect.
         typical: Vec<TypicalPod>,
     },
+    /// Least loss of room for the pods that usually come, which the scheduler learns as it places pods.
+    Fragmentation,
 }
 
 impl ScorePlugin {
@@ -163,6 +165,7 @@ impl ScorePlugin {
             ScorePlugin::InterPodAffinity => "InterPodAffinity",
             ScorePlugin::BestFit => "BestFit",
             ScorePlugin::GpuFragmentation { .. } => "GpuFragmentation",
+            ScorePlugin::Fragmentation => "Fragmentation",
         }
     }
 }
@@ -286,6 +289,19 @@ impl Profile {
         }
     }
 
+    /// Least fragmentation, where pods express no preference: what pods prefer comes first.
+    pub fn fragmentation() -> Profile {
+        let score = |plugin, weight| WeightedScore { plugin, weight };
+        Profile {
+            scores: vec![
+                score(ScorePlugin::TaintToleration, 3),
+                score(ScorePlugin::NodeAffinity, 2),
+                score(ScorePlugin::Fragmentation, 1),
+            ],
+            ..Profile::with_score("fragmentation", ScorePlugin::Fragmentation)
+        }
+    }
+
     /// The first host that fits, in the order of hosts.
     pub fn first_fit() -> Profile {
         Profile { scores: Vec::new(), ..Profile::with_score("first-fit", ScorePlugin::BestFit) }
@@ -361,6 +377,11 @@ impl Profile {
                 }
                 if typical.iter().any(|pod| !pod.share.is_finite() || pod.share < 0.0) {
                     return contradiction("a typical pod's share is not a number of at least 0");
+                }
+            }
+            ScorePlugin::Fragmentation => {
+                if self.scores.iter().any(|score| score.plugin.name() == "GpuFragmentation") {
+                    return contradiction("chooses devices, and so does GpuFragmentation, want one of them");
                 }
             }
             ScorePlugin::TaintToleration

@@ -14,10 +14,11 @@ use crate::explain::{self, Explanation};
 use crate::gang::Domains;
 use crate::host::{Host, HostError};
 use crate::index::{self, Index};
+use crate::mix::Mix;
 use crate::placement::{PlaceError, Placement, ReleaseError};
 use crate::plugins::{Context, Plugins};
 use crate::preempt::{Levels, Preemptors, Registry};
-use crate::profile::{Profile, ProfileError};
+use crate::profile::{Profile, ProfileError, ScorePlugin};
 use crate::score::{GpuFragmentation, first_fitting};
 use crate::topology::{Grouped, Shapes};
 
@@ -74,6 +75,8 @@ pub struct Scheduler {
     pub(crate) constraints: ConstraintTable,
     pub(crate) classes: ClassTable,
     pub(crate) shapes: Shapes,
+    /// What is placed, where the profile minds it.
+    pub(crate) mix: Option<Mix>,
     pub(crate) bounds: Bounds,
     search: Search,
     pub(crate) domains: Domains,
@@ -88,8 +91,11 @@ impl Scheduler {
         profile.validate()?;
         let mut cell = Cell::new();
         let plugins = Plugins::new(&profile, &mut cell);
+        let mix =
+            profile.scores.iter().any(|score| score.plugin == ScorePlugin::Fragmentation).then(Mix::default);
         Ok(Scheduler {
             cell,
+            mix,
             profile,
             plugins,
             constraints: ConstraintTable::default(),
@@ -160,6 +166,12 @@ impl Scheduler {
     /// The best host for a pod of a class, over all hosts; of equal scores the first. `None` where no host can take it
     /// now. Takes nothing.
     pub fn decide(&mut self, class: ClassId) -> Option<Choice> {
+        self.learn();
+        self.find(class)
+    }
+
+    /// The best host by what is known so far.
+    pub(crate) fn find(&mut self, class: ClassId) -> Option<Choice> {
         let entry = self.classes.touch(class, &self.cell)?;
         entry.reshape(&self.cell, &self.profile, &mut self.shapes);
         let set = self.constraints.get_mut(entry.set);
@@ -224,6 +236,18 @@ impl Scheduler {
 
     /// Commits a pod of a class to a host, if it fits there now. Constraints on labels and taints are not looked at.
     pub fn place(&mut self, class: ClassId, host: HostId, devices: u64) -> Result<Placement, PlaceError> {
+        let placement = self.try_place(class, host, devices)?;
+        self.count(class);
+        Ok(placement)
+    }
+
+    /// Commits a pod that may be taken back at once, so nothing is learned from it.
+    pub(crate) fn try_place(
+        &mut self,
+        class: ClassId,
+        host: HostId,
+        devices: u64,
+    ) -> Result<Placement, PlaceError> {
         let ask = &self.classes.refresh(class, &self.cell).ok_or(PlaceError::UnknownClass)?.ask;
         self.cell.place(ask, host, devices)
     }
@@ -285,6 +309,9 @@ impl Scheduler {
     }
 
     pub(crate) fn choose_devices(&self, slot: usize, ask: &crate::ask::Ask) -> u64 {
+        if let Some(supply) = &self.plugins.supply {
+            return supply.choose_devices(&self.cell, ask, slot);
+        }
         let (Some(DeviceAsk { count, milli }), Some(set)) = (ask.devices, self.cell.devices.get(slot)) else {
             return 0;
         };

@@ -11,10 +11,12 @@ mod best_fit;
 mod fit;
 mod fragmentation;
 mod share;
+mod supply;
 mod taint;
 mod topology;
 
 pub(crate) use self::fragmentation::{GpuFragmentation, first_fitting};
+pub(crate) use self::supply::{Fragmentation, Kind, Shape, Supply};
 use crate::ask::Ask;
 use crate::cell::{BLOCK, Cell};
 use crate::constraint::ConstraintSet;
@@ -88,6 +90,7 @@ pub(crate) fn plugin(spec: &ScorePlugin, arithmetic: Arithmetic, cell: &Cell) ->
         ScorePlugin::GpuFragmentation { typical } => {
             Box::new(GpuFragmentation::new(typical.clone(), unit(arithmetic)))
         }
+        ScorePlugin::Fragmentation => Box::new(Fragmentation { supply: None, unit: unit(arithmetic) }),
     }
 }
 

@@ -21,12 +21,14 @@ pub enum Policy {
     BestFit,
     /// Fragmentation gradient descent.
     Fgd,
+    /// Least loss of room for the pods that usually come.
+    Fragmentation,
     /// A profile that somebody wrote.
     Profile(Box<Profile>),
 }
 
 /// The names of policies, each with what it does.
-pub const POLICIES: [(&str, &str); 7] = [
+pub const POLICIES: [(&str, &str); 8] = [
     ("meridian", "default: spread over CPU and memory in balance, honour preferences"),
     ("kubernetes", "kube-scheduler's default profile in its whole-number arithmetic"),
     ("least-allocated", "spread: the most free share of CPU and memory wins"),
@@ -34,6 +36,7 @@ pub const POLICIES: [(&str, &str); 7] = [
     ("first-fit", "the first host that fits"),
     ("best-fit", "pack: the least CPU and GPU left, relative to the largest host"),
     ("fgd", "GPU fragmentation gradient descent (Weng et al., USENIX ATC 2023)"),
+    ("fragmentation", "pack: the least loss of room for the pods that usually come, learned on the way"),
 ];
 
 impl Policy {
@@ -47,6 +50,7 @@ impl Policy {
             "first-fit" => Ok(Policy::FirstFit),
             "best-fit" => Ok(Policy::BestFit),
             "fgd" => Ok(Policy::Fgd),
+            "fragmentation" => Ok(Policy::Fragmentation),
             _ => Err(SimulationError::UnknownPolicy {
                 name: name.to_owned(),
                 want: POLICIES.map(|(name, _)| name).join(", "),
@@ -64,6 +68,7 @@ impl Policy {
             Policy::FirstFit => "first-fit",
             Policy::BestFit => "best-fit",
             Policy::Fgd => "fgd",
+            Policy::Fragmentation => "fragmentation",
             Policy::Profile(profile) => &profile.name,
         }
     }
@@ -97,6 +102,7 @@ impl Policy {
                 let typical = typical.to_vec();
                 Profile::with_score(self.name(), ScorePlugin::GpuFragmentation { typical })
             }
+            Policy::Fragmentation => Profile::fragmentation(),
             Policy::Profile(profile) => (**profile).clone(),
         })
     }

@@ -51,10 +51,10 @@ impl Scheduler {
             for placed in 0..*count {
                 let choice = match &mut within {
                     Some(within) => self.decide_within(*class, within),
-                    None => self.decide(*class),
+                    None => self.find(*class),
                 };
                 let placement = choice.and_then(|choice| {
-                    Some((choice.score, self.place(*class, choice.host, choice.devices).ok()?))
+                    Some((choice.score, self.try_place(*class, choice.host, choice.devices).ok()?))
                 });
                 let Some((score, placement)) = placement else {
                     attempt.refused = attempt.refused.or(Some(*class));
@@ -83,7 +83,7 @@ impl Scheduler {
     pub(super) fn commit(&mut self, choices: &[(ClassId, Choice)]) -> Option<Attempt> {
         let mut attempt = Attempt::default();
         for (class, choice) in choices {
-            match self.place(*class, choice.host, choice.devices) {
+            match self.try_place(*class, choice.host, choice.devices) {
                 Ok(placement) => {
                     attempt.members.push(PlacedMember { class: *class, placement, score: choice.score });
                 }

@@ -89,6 +89,14 @@ impl Shapes {
         }
     }
 
+    /// Drops all indexes: every score has changed.
+    pub(crate) fn drop_indexes(&mut self) {
+        for (_, _, used) in self.table.values_mut() {
+            *used = None;
+        }
+        self.bytes = 0;
+    }
+
     /// Drops the indexes that were not used for the longest time, but for the last one.
     fn drop_oldest(&mut self) {
         let mut used: Vec<(u64, Id)> =

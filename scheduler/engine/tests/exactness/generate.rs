@@ -68,7 +68,7 @@ fn some_demand(
 ) -> Demand {
     let mut demand = demand::draw(random, shapes, hosts, sociable);
     for _ in 0..12 {
-        if random.percent(3) || sample.decide(&demand).is_some() {
+        if random.percent(3) || !sample.judge(&demand).candidates.is_empty() {
             break;
         }
         demand = demand::draw(random, shapes, hosts, sociable);

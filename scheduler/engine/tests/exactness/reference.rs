@@ -17,6 +17,7 @@ mod preference;
 mod score;
 mod selector;
 mod spread;
+mod supply;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -27,6 +28,7 @@ pub(crate) use self::gang::Gang;
 pub(crate) use self::machine::{Machine, PodId};
 pub(crate) use self::preemption::Preempted;
 pub(crate) use self::score::Part;
+use self::supply::Learned;
 
 /// A cell and its profile.
 pub(crate) struct Reference {
@@ -38,6 +40,7 @@ pub(crate) struct Reference {
     /// What disruption budgets allow still.
     budgets: BTreeMap<u32, i32>,
     namespaces: pods::Namespaces,
+    learned: Learned,
 }
 
 /// What the pods around make of a pod.
@@ -82,6 +85,7 @@ impl Reference {
             placed: 0,
             budgets: BTreeMap::new(),
             namespaces: pods::Namespaces::new(),
+            learned: Learned::default(),
         }
     }
 
@@ -161,7 +165,8 @@ impl Reference {
     }
 
     /// The best host for the pod, if there is any.
-    pub(crate) fn decide(&self, demand: &Demand) -> Option<Candidate> {
+    pub(crate) fn decide(&mut self, demand: &Demand) -> Option<Candidate> {
+        self.learned.learn(self.machines.iter().flatten());
         self.judge(demand).candidates.into_iter().next()
     }
 
@@ -190,7 +195,8 @@ impl Reference {
             }
         }
         let machines: Vec<&Machine> = self.present().map(|(_, machine)| machine).collect();
-        let scored = score::score(&self.profile, &machines, &feasible, demand, &self.namespaces);
+        let scored =
+            score::score(&self.profile, &self.learned, &machines, &feasible, demand, &self.namespaces);
         let mut candidates: Vec<Candidate> = feasible
             .iter()
             .zip(scored)
@@ -225,6 +231,13 @@ impl Reference {
 
     /// Starts the pod on a host with these devices, if they fit there now.
     pub(crate) fn place(&mut self, demand: &Rc<Demand>, slot: usize, devices: u64) -> Option<PodId> {
+        let placed = self.try_place(demand, slot, devices)?;
+        self.learned.place(demand);
+        Some(placed)
+    }
+
+    /// Starts a pod that may be stopped again at once, so nothing is learned from it.
+    fn try_place(&mut self, demand: &Rc<Demand>, slot: usize, devices: u64) -> Option<PodId> {
         let machine = self.machines.get_mut(slot)?.as_mut()?;
         if !filter::fits_now(machine, demand, devices) {
             return None;
@@ -241,7 +254,7 @@ impl Reference {
 
     /// The devices that the pod would get on this host, whether or not anything else fits.
     pub(crate) fn devices(&self, demand: &Demand, slot: usize) -> Option<u64> {
-        device::choose(&self.profile, self.machine(slot)?, demand)
+        device::choose(&self.profile, &self.learned, self.machine(slot)?, demand)
     }
 
     fn present(&self) -> impl Iterator<Item = (usize, &Machine)> {

@@ -27,6 +27,7 @@ impl Arguments {
             Scorer::TaintToleration => ScorePlugin::TaintToleration,
             Scorer::NodeAffinity => ScorePlugin::NodeAffinity,
             Scorer::BestFit => ScorePlugin::BestFit,
+            Scorer::Fragmentation => ScorePlugin::Fragmentation,
             Scorer::NodeResourcesFit => {
                 ScorePlugin::NodeResourcesFit { strategy: self.strategy.clone(), resources: self.fit.clone() }
             }

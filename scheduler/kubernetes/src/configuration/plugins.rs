@@ -26,6 +26,7 @@ pub(super) enum Scorer {
     NodeResourcesFit,
     NodeResourcesBalancedAllocation,
     BestFit,
+    Fragmentation,
 }
 
 /// What a profile has in the end, in the engine's order.
@@ -56,7 +57,7 @@ const fn known(name: &'static str, filter: Option<FilterPlugin>, score: Option<(
 }
 
 /// All plugins of the engine that a file can name, in the order in which filters are asked.
-const KNOWN: [Known; 9] = [
+const KNOWN: [Known; 10] = [
     known("NodeUnschedulable", Some(FilterPlugin::NodeUnschedulable), None),
     known("NodeName", Some(FilterPlugin::NodeName), None),
     known("TaintToleration", Some(FilterPlugin::TaintToleration), Some((Scorer::TaintToleration, 3))),
@@ -72,6 +73,13 @@ const KNOWN: [Known; 9] = [
         ours: true,
     },
     Known { name: "BestFit", filter: None, scorer: Some(Scorer::BestFit), default: None, ours: true },
+    Known {
+        name: "Fragmentation",
+        filter: None,
+        scorer: Some(Scorer::Fragmentation),
+        default: None,
+        ours: true,
+    },
 ];
 
 /// Plugins of kube-scheduler that the engine lacks.

@@ -11,7 +11,8 @@ use super::{Random, pods};
 /// A profile.
 pub(crate) fn draw(random: &mut Random) -> Profile {
     let arithmetic = *random.pick(&[Arithmetic::Meridian, Arithmetic::Kubernetes]);
-    match random.below(10) {
+    match random.below(11) {
+        10 => Profile::fragmentation(),
         0 => Profile::first_fit(),
         1 => Profile::meridian(),
         2 => Profile::kubernetes(),
@@ -68,7 +69,12 @@ fn mixed(random: &mut Random, arithmetic: Arithmetic) -> Profile {
         ScorePlugin::PodTopologySpread,
         ScorePlugin::InterPodAffinity,
         ScorePlugin::BestFit,
-        ScorePlugin::GpuFragmentation { typical: random.several(1..=5, typical) },
+        // Both choose devices: a profile has one of them.
+        if random.percent(50) {
+            ScorePlugin::GpuFragmentation { typical: random.several(1..=5, typical) }
+        } else {
+            ScorePlugin::Fragmentation
+        },
     ];
     let mut scores = Vec::new();
     for _ in 0..random.within(1..=4) {

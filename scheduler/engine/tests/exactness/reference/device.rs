@@ -3,15 +3,26 @@
 use meridian_engine::{Demand, Profile, ScorePlugin, TypicalPod};
 
 use super::machine::Machine;
+use super::supply::Learned;
 
 /// The mask of the devices that the pod gets on this host; `None` when too few have enough free.
-pub(crate) fn choose(profile: &Profile, machine: &Machine, demand: &Demand) -> Option<u64> {
+pub(crate) fn choose(
+    profile: &Profile,
+    learned: &Learned,
+    machine: &Machine,
+    demand: &Demand,
+) -> Option<u64> {
     let Some(wanted) = &demand.devices else { return Some(0) };
     let free = machine.free_devices();
     let fitting: Vec<usize> =
         (0..free.len()).filter(|number| free[*number] >= i64::from(wanted.milli)).collect();
     if fitting.len() < wanted.count as usize {
         return None;
+    }
+    if profile.scores.iter().any(|score| score.plugin == ScorePlugin::Fragmentation)
+        && let Some(chosen) = learned.choose(machine, demand, &fitting)
+    {
+        return Some(chosen);
     }
     let shared = wanted.count == 1 && wanted.milli < 1000;
     if !shared {

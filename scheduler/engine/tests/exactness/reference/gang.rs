@@ -42,6 +42,16 @@ pub(crate) struct GangVerdict {
 impl Reference {
     /// Starts the gang, or nothing of it.
     pub(crate) fn start_gang(&mut self, gang: &Gang) -> Option<Started> {
+        let started = self.start_or_nothing(gang)?;
+        for (id, _) in &started.pods {
+            let mut pods = self.machines.iter().flatten().flat_map(|machine| &machine.pods);
+            let demand = pods.find(|pod| pod.id == *id).map(|pod| Rc::clone(&pod.demand));
+            self.learned.place(&demand.expect("the pod was started"));
+        }
+        Some(started)
+    }
+
+    fn start_or_nothing(&mut self, gang: &Gang) -> Option<Started> {
         if self.lacks(&gang.resources) {
             return None;
         }
@@ -123,7 +133,7 @@ impl Reference {
                     started.refused = started.refused.or(Some(member));
                     break;
                 };
-                let pod = self.place(demand, best.slot, best.devices).expect("the best host has room");
+                let pod = self.try_place(demand, best.slot, best.devices).expect("the best host has room");
                 started.pods.push((pod, best));
             }
         }

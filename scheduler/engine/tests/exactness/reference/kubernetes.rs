@@ -30,6 +30,7 @@ pub(crate) fn score<'a>(
         }
         ScorePlugin::BestFit
         | ScorePlugin::GpuFragmentation { .. }
+        | ScorePlugin::Fragmentation
         | ScorePlugin::PodTopologySpread
         | ScorePlugin::InterPodAffinity => Vec::new(),
     }

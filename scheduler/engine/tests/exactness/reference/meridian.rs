@@ -22,6 +22,7 @@ pub(crate) fn points(plugin: &ScorePlugin, machine: &Machine, demand: &Demand) -
         }
         ScorePlugin::BestFit
         | ScorePlugin::GpuFragmentation { .. }
+        | ScorePlugin::Fragmentation
         | ScorePlugin::PodTopologySpread
         | ScorePlugin::InterPodAffinity => 0.0,
     }

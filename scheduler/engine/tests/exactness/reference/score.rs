@@ -4,6 +4,7 @@ use meridian_engine::{Arithmetic, Demand, Profile, ScorePlugin};
 
 use super::machine::Machine;
 use super::pods::Namespaces;
+use super::supply::Learned;
 use super::{device, kubernetes, meridian, near, spread};
 
 /// A host's score by one plugin.
@@ -32,6 +33,7 @@ fn unit(arithmetic: Arithmetic) -> i64 {
 /// Scores `feasible` hosts out of `machines`, in order.
 pub(crate) fn score(
     profile: &Profile,
+    learned: &Learned,
     machines: &[&Machine],
     feasible: &[(usize, &Machine)],
     demand: &Demand,
@@ -40,7 +42,8 @@ pub(crate) fn score(
     let mut scored: Vec<Scored> = feasible
         .iter()
         .map(|(_, machine)| Scored {
-            devices: device::choose(profile, machine, demand).expect("a feasible host has the devices"),
+            devices: device::choose(profile, learned, machine, demand)
+                .expect("a feasible host has the devices"),
             parts: Vec::new(),
         })
         .collect();
@@ -49,7 +52,7 @@ pub(crate) fn score(
             ScorePlugin::PodTopologySpread | ScorePlugin::InterPodAffinity => {
                 around(&weighted.plugin, profile, machines, feasible, demand, namespaces)
             }
-            _ => score_by(&weighted.plugin, profile.arithmetic, machines, feasible, &scored, demand),
+            _ => score_by(&weighted.plugin, profile.arithmetic, learned, machines, feasible, &scored, demand),
         };
         for (scored, score) in scored.iter_mut().zip(by_host) {
             scored.parts.push(Part { plugin: weighted.plugin.name(), score, weight: weighted.weight });
@@ -90,6 +93,7 @@ fn around(
 fn score_by(
     plugin: &ScorePlugin,
     arithmetic: Arithmetic,
+    learned: &Learned,
     machines: &[&Machine],
     feasible: &[(usize, &Machine)],
     scored: &[Scored],
@@ -109,6 +113,10 @@ fn score_by(
         (ScorePlugin::GpuFragmentation { typical }, _) => {
             on_devices(&|machine, devices| device::fragmentation_score(typical, machine, demand, devices))
         }
+        (ScorePlugin::Fragmentation, _) => hosts()
+            .zip(scored)
+            .map(|(machine, scored)| learned.score(machine, demand, scored.devices, arithmetic))
+            .collect(),
         (plugin, Arithmetic::Kubernetes) => kubernetes::score(plugin, hosts(), demand),
         (plugin, Arithmetic::Meridian) => hosts()
             .map(|machine| {

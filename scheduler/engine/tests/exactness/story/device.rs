@@ -1,8 +1,8 @@
 //! Devices: shared and whole ones, models, and the measure of fragmentation.
 
-use meridian_engine::{Profile, ScorePlugin, TypicalPod};
+use meridian_engine::{Demand, Profile, ScorePlugin, TypicalPod};
 
-use super::{Story, device_pod, host, with_devices};
+use super::{Story, device_pod, host, pod, with_devices};
 
 #[test]
 fn shares_gather_on_the_fullest_device_that_fits() {
@@ -54,6 +54,25 @@ fn fragmentation_is_kept_where_it_is() {
     assert_eq!(story.schedule_devices(&device_pod(1, 700, &[])), Some(0b01));
     assert_eq!(story.schedule(&device_pod(1, 300, &[])).as_deref(), Some("a"));
     assert_eq!(story.schedule_devices(&device_pod(1, 1000, &[])), Some(0b10), "device 0 of a is full");
+}
+
+#[test]
+fn cpu_that_the_last_devices_will_need_is_not_given_away() {
+    let hosts = [with_devices(host("a", 16), "A10", 4), with_devices(host("b", 64), "A10", 4)];
+    let mut story = Story::new(Profile::fragmentation(), &hosts);
+    let usual = Demand { devices: device_pod(1, 1000, &[]).devices, ..pod(4) };
+    assert_eq!(story.schedule(&usual).as_deref(), Some("a"), "nothing is known yet: the first host");
+    // Host a has CPU for three more such pods and as many devices, host b more than its devices need.
+    assert_eq!(story.schedule(&pod(4)).as_deref(), Some("b"));
+}
+
+#[test]
+fn devices_of_a_model_are_kept_for_pods_that_need_it() {
+    let hosts = [with_devices(host("a", 16), "A10", 1), with_devices(host("g", 16), "G2", 1)];
+    let mut story = Story::new(Profile::fragmentation(), &hosts);
+    let choosy = device_pod(1, 100, &["A10"]);
+    assert_eq!(story.schedule(&choosy).as_deref(), Some("a"));
+    assert_eq!(story.schedule(&device_pod(1, 500, &[])).as_deref(), Some("g"));
 }
 
 #[test]
