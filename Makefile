@@ -46,6 +46,7 @@ bench: setup ## build with all optimisations and print every figure against its 
 	bench engine/distinct; \
 	bench engine/distinct --profile kubernetes; \
 	bench engine/gang; \
+	bench engine/unschedulable; \
 	bench engine/latency --class known; \
 	bench engine/latency --class new; \
 	bench engine/preempt; \

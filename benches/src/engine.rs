@@ -6,6 +6,7 @@ mod gang;
 mod latency;
 mod mixed;
 mod preempt;
+mod unschedulable;
 
 pub(crate) use self::basic::basic;
 pub(crate) use self::distinct::distinct;
@@ -13,6 +14,7 @@ pub(crate) use self::gang::gang;
 pub(crate) use self::latency::latency;
 pub(crate) use self::mixed::mixed;
 pub(crate) use self::preempt::preempt;
+pub(crate) use self::unschedulable::unschedulable;
 
 use meridian_engine::{ClassId, Placement, Scheduler};
 use rand::RngExt;

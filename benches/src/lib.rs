@@ -67,6 +67,11 @@ pub const BENCHES: &[Bench] = &[
         run: engine::preempt,
     },
     Bench {
+        name: "engine/unschedulable",
+        what: "engine/basic through the queue with 10,000 pods of 100 classes that fit nowhere, in percent of without them",
+        run: engine::unschedulable,
+    },
+    Bench {
         name: "api/create",
         what: "pods created over HTTP by 64 clients, durable; --tls with TLS",
         run: region::create,

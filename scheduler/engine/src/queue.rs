@@ -55,7 +55,7 @@ enum Resting {
 /// 1. Pods of [`CRITICAL_PRIORITY`] or more of tenants that [may](TenantSettings::may_be_critical) have such go first, by
 ///    priority and then by arrival.
 /// 2. Of all others it is one tenant's turn: tenants with less than what is guaranteed to them before the others, the
-///    smallest weighted dominant share first, of equal shares the one whose pod came first. Shares are what
+///    smallest weighted dominant share first, of equal shares the lowest number. Shares are what
 ///    [`charge`](Self::charge) has counted, so they follow from placements and not from what has been tried.
 /// 3. Within a tenant the highest priority goes first, then pods marked `first`, then the oldest.
 ///

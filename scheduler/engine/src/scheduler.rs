@@ -276,6 +276,19 @@ impl Scheduler {
         entry.shape.is_none_or(|shape| self.cell.topology.refusal(self.shapes.rules(shape), slot).is_none())
     }
 
+    /// The slots of the hosts that the constraints of a class admit, where they are no more than `most`.
+    pub(crate) fn few_hosts(&mut self, class: ClassId, most: usize) -> Option<Vec<u32>> {
+        let set = self.constraints.get_mut(self.classes.get(class)?.set);
+        set.sync(&self.cell, &self.plugins.filters);
+        set.few(most)
+    }
+
+    /// Whether the constraints of a class admit a host, whatever its load.
+    pub(crate) fn admits_ever(&self, class: ClassId, host: HostId) -> bool {
+        let set = self.classes.get(class).and_then(|class| self.constraints.get(class.set));
+        set.is_some_and(|set| set.admits_now(&self.cell, &self.plugins.filters, host.index()))
+    }
+
     /// Whether some host could take a pod of a class if nothing ran there. Where none could, waiting is in vain until
     /// hosts are added or described anew.
     pub fn fits_when_idle(&mut self, class: ClassId) -> bool {

@@ -31,6 +31,11 @@ impl Journal {
         self.static_version
     }
 
+    /// The version of a block's last change of names, labels, taints, capacities or existence.
+    pub(crate) fn static_version_of(&self, block: usize) -> u64 {
+        self.static_changed.get(block).copied().unwrap_or(0)
+    }
+
     pub(crate) fn push_block(&mut self) {
         self.version += 1;
         self.static_version = self.version;

@@ -158,6 +158,24 @@ impl ConstraintSet {
         self.mask[slot / BLOCK] >> (slot % BLOCK) & 1 == 1
     }
 
+    /// The slots of all hosts that no static filter refuses, where they are no more than `most`.
+    pub(crate) fn few(&self, most: usize) -> Option<Vec<u32>> {
+        let mut few = Vec::new();
+        for (block, word) in self.mask.iter().enumerate().filter(|(_, word)| **word != 0) {
+            few.extend(mask::bits(*word).map(|bit| (block * BLOCK + bit) as u32));
+            if few.len() > most {
+                return None;
+            }
+        }
+        Some(few)
+    }
+
+    /// Whether no static filter refuses a host as it is described now, up to date or not.
+    pub(crate) fn admits_now(&self, cell: &Cell, filters: &[FilterPlugin], slot: usize) -> bool {
+        let record = cell.records.get(slot).and_then(Option::as_ref);
+        record.is_some_and(|record| admits(cell, slot, record, &self.key, filters))
+    }
+
     /// The hosts of a block that no static filter refuses.
     pub(crate) fn mask(&self, block: usize) -> u64 {
         self.mask[block]

@@ -53,6 +53,11 @@ impl ConstraintTable {
         }
     }
 
+    /// The set, as it was when it was last brought up to date.
+    pub(crate) fn get(&self, id: SetId) -> Option<&ConstraintSet> {
+        self.sets.get(id.0 as usize)?.as_ref().map(|(set, _)| set)
+    }
+
     /// The set; ids come from [`intern`](Self::intern) and live as long as their users.
     pub(crate) fn get_mut(&mut self, id: SetId) -> &mut ConstraintSet {
         match &mut self.sets[id.0 as usize] {

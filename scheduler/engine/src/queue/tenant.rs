@@ -15,9 +15,9 @@ use crate::cell::Cell;
 /// The most tenants that are kept apart.
 pub(super) const MAX_TENANTS: usize = 1 << 20;
 
-/// Whose turn it is: the least goes first. Whether the tenant has what is guaranteed to it, its weighted dominant share, the
-/// arrival of the pod that it would try, its slot.
-type Turn = (bool, u64, u64, u32);
+/// Whose turn it is: the least goes first. Whether the tenant has what is guaranteed to it, its weighted dominant share,
+/// its number, its slot. What it would try does not count, so that it makes no difference what has been tried in vain.
+type Turn = (bool, u64, TenantId, u32);
 
 /// How a tenant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +56,12 @@ impl Tenant {
     }
 
     fn turn(&self, slot: u32) -> Option<Turn> {
-        let (_, _, order, _) = self.heads.first()?;
+        self.heads.first()?;
         let share = self.held.dominant();
         let guaranteed = u64::from(self.settings.guaranteed_millionths) * (ONE / u64::from(WHOLE));
         // At most 8 * 2^40 * 2^20: fits.
         let weighted = (share << 20) / u64::from(self.settings.weight);
-        Some((share >= guaranteed, weighted, *order, slot))
+        Some((share >= guaranteed, weighted, self.id, slot))
     }
 
     pub(super) fn share_millionths(&self) -> u64 {

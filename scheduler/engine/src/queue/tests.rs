@@ -188,7 +188,7 @@ fn critical_pods_go_before_all_tenants_where_theirs_may() {
     }
     let may = TenantSettings { may_be_critical: true, ..TenantSettings::default() };
     queue.set_tenant(TenantId(3), may).unwrap();
-    assert_eq!(pods(&mut queue, &mut scheduler), [20, 21, 0, 10, 1, 11]);
+    assert_eq!(pods(&mut queue, &mut scheduler), [20, 21, 0, 1, 10, 11]);
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! Which of the classes that fit nowhere a changed host may help.
 //!
-//! A class that can only go to hosts that it names is found by the host's name. All others stand in buckets of classes that
-//! ask for about equally much; a bucket whose least asks exceed what is free on the host is passed over as a whole. What is
-//! left is for the caller to ask: [`Watch::candidates`] may name a class that the host does not admit, and never leaves
-//! out one that it does.
+//! A class that can only go to hosts that it names is found by the host's name, and one whose constraints admit few hosts or
+//! none by the host; these are looked through when a host has been described anew, and at no other time. All others stand
+//! in buckets of classes that ask for about equally much; a bucket whose least asks exceed what is free on the host is
+//! passed over as a whole. What is left is for the caller to ask: [`Watch::candidates`] may name a class that the host does
+//! not admit, and never leaves out one that it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
-use crate::cell::{Cell, HostId};
+use crate::cell::{BLOCK, Cell, HostId};
 use crate::class::ClassId;
 use crate::demand::{Constraints, Operator};
 use crate::profile::FilterPlugin;
@@ -18,6 +19,9 @@ use crate::scheduler::Scheduler;
 
 /// A class that names more hosts is not found by their names.
 const MAX_NAMES: usize = 16;
+
+/// A class whose constraints admit more hosts is not found by them.
+const MAX_HOSTS: usize = 64;
 
 /// CPU, memory, devices in thousandths, and the first of the other resources that is asked for.
 type Amounts = [i64; 4];
@@ -37,6 +41,8 @@ struct Sized {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Named(Vec<String>),
+    /// By slots.
+    Few(Vec<u32>),
     /// With its index there.
     Bucket(Bucket, usize),
     /// It asks for something that no host has ever offered.
@@ -48,6 +54,10 @@ enum Place {
 pub(super) struct Watch {
     places: FxHashMap<ClassId, Place>,
     named: FxHashMap<String, Vec<ClassId>>,
+    few: FxHashMap<u32, Vec<ClassId>>,
+    all_few: BTreeSet<ClassId>,
+    /// By slot, the version of its block's description when `all_few` was last looked through for it.
+    seen: Vec<u64>,
     buckets: BTreeMap<Bucket, Sized>,
     unknown: Vec<ClassId>,
     /// How many resources the cell knew when `unknown` was last looked through.
@@ -69,6 +79,12 @@ impl Watch {
                 self.named.entry(name.clone()).or_default().push(class);
             }
             Place::Named(names)
+        } else if let Some(slots) = scheduler.few_hosts(class, MAX_HOSTS) {
+            for slot in &slots {
+                self.few.entry(*slot).or_default().push(class);
+            }
+            self.all_few.insert(class);
+            Place::Few(slots)
         } else {
             let (other, quantity) = ask
                 .requests
@@ -103,6 +119,17 @@ impl Watch {
                     }
                 }
             }
+            Some(Place::Few(slots)) => {
+                self.all_few.remove(&class);
+                for slot in slots {
+                    if let Some(classes) = self.few.get_mut(&slot) {
+                        classes.retain(|few| *few != class);
+                        if classes.is_empty() {
+                            self.few.remove(&slot);
+                        }
+                    }
+                }
+            }
             Some(Place::Bucket(bucket, index)) => self.remove_sized(bucket, index),
             Some(Place::Unknown) => self.unknown.retain(|unknown| *unknown != class),
             None => {}
@@ -132,6 +159,7 @@ impl Watch {
     /// Calls `visit` with each class that a host may admit now.
     pub(super) fn candidates(&mut self, host: HostId, scheduler: &mut Scheduler, found: &mut Vec<ClassId>) {
         self.look_through_unknown(scheduler);
+        self.look_through_few(host, scheduler);
         let cell = scheduler.cell();
         let Some(name) = cell.name(host) else { return };
         // Every pod asks for the place of one.
@@ -139,10 +167,11 @@ impl Watch {
             return;
         }
         found.extend(self.named.get(name).into_iter().flatten());
+        let slot = host.index();
+        found.extend(self.few.get(&(slot as u32)).into_iter().flatten());
         if self.buckets.is_empty() {
             return;
         }
-        let slot = host.index();
         let free = |resource| cell.columns.free(resource, slot);
         let mut amounts = [
             free(ResourceId::CPU),
@@ -160,6 +189,30 @@ impl Watch {
             found.extend(
                 sized.classes.iter().filter(|(asks, _)| fits(asks, &amounts)).map(|(_, class)| *class),
             );
+        }
+    }
+
+    /// A host that has been described anew may be one of the few of other classes now.
+    fn look_through_few(&mut self, host: HostId, scheduler: &Scheduler) {
+        if self.all_few.is_empty() || scheduler.cell().record(host).is_none() {
+            return;
+        }
+        let slot = host.index();
+        let version = scheduler.cell().journal.static_version_of(slot / BLOCK);
+        if self.seen.len() <= slot {
+            self.seen.resize(slot + 1, 0);
+        }
+        if std::mem::replace(&mut self.seen[slot], version) == version {
+            return;
+        }
+        for class in &self.all_few {
+            if let Some(Place::Few(slots)) = self.places.get_mut(class)
+                && !slots.contains(&(slot as u32))
+                && scheduler.admits_ever(*class, host)
+            {
+                slots.push(slot as u32);
+                self.few.entry(slot as u32).or_default().push(*class);
+            }
         }
     }
 
