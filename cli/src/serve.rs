@@ -5,6 +5,7 @@ mod apiserver;
 mod arguments;
 mod cluster;
 mod kubeconfig;
+mod queue;
 mod scheduler;
 mod up;
 

@@ -5,6 +5,7 @@ use meridian_proto::Connector;
 use meridian_replica::{Replica, ReplicaOptions};
 
 use super::cluster::ClusterArguments;
+use super::queue::{QueueArguments, beside};
 use super::{Environment, asked_to_end};
 use crate::output;
 use crate::policy::PolicyArguments;
@@ -26,6 +27,8 @@ pub(crate) struct Arguments {
     cluster: ClusterArguments,
     #[command(flatten)]
     policy: PolicyArguments,
+    #[command(flatten)]
+    queue: QueueArguments,
 }
 
 impl Arguments {
@@ -34,6 +37,7 @@ impl Arguments {
             return Box::pin(self.cluster.run(self.name, self.policy)).await;
         }
         let end = asked_to_end()?;
+        self.queue.read()?;
         let Environment { clock, ids } = Environment::of_this_machine()?;
         let name = self.name.unwrap_or_else(|| format!("scheduler-{}", ids.name_suffix(8)));
         let replica = Replica::start(ReplicaOptions {
@@ -47,8 +51,9 @@ impl Arguments {
             metrics: prometheus::Registry::new(),
         })?;
         output::print(&format!("scheduler {name} serves {}", self.server))?;
-        end.await;
+        let queue = replica.queue();
+        let ended = beside(self.queue.follow(|settings| queue.settle(settings)), end).await;
         replica.shutdown().await;
-        Ok(())
+        ended
     }
 }

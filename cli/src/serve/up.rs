@@ -9,6 +9,7 @@ use meridian_kubernetes::DEFAULT_SCHEDULER_NAME;
 use meridian_region::{ControlPlaneOptions, Progress, Region, RegionOptions};
 
 use super::arguments::{ControlPlaneArguments, DelayArguments};
+use super::queue::QueueArguments;
 use super::{Environment, asked_to_end};
 use crate::policy::PolicyArguments;
 use crate::{output, progress};
@@ -28,6 +29,8 @@ pub(crate) struct Arguments {
     delays: DelayArguments,
     #[command(flatten)]
     policy: PolicyArguments,
+    #[command(flatten)]
+    queue: QueueArguments,
 }
 
 impl Arguments {
@@ -35,6 +38,7 @@ impl Arguments {
         let mut end = pin!(asked_to_end()?);
         let Environment { clock, ids } = Environment::of_this_machine()?;
         let dir = self.control_plane.data_dir()?;
+        self.queue.read()?;
         let profile = self.policy.policy()?.profile(&[])?;
         let starting = Region::start(RegionOptions {
             control_plane: ControlPlaneOptions {
@@ -62,6 +66,7 @@ impl Arguments {
         self.tell(&region, &dir)?;
 
         let bar = progress::counted(self.hosts.into(), "hosts have joined");
+        let queue = region.queue();
         let outcome = tokio::select! {
             () = &mut end => Ok(()),
             ended = async {
@@ -70,6 +75,7 @@ impl Arguments {
                 output::print(&format!("ready       {} hosts; Ctrl-C ends the region, and all it holds stays", self.hosts))?;
                 region.ended().await.map_err(anyhow::Error::from)
             } => ended,
+            error = self.queue.follow(|settings| queue.settle(settings)) => error,
         };
         bar.finish_and_clear();
         output::note("shutting down");

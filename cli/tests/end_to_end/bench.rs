@@ -15,6 +15,7 @@ fn without_a_name_it_lists_the_benches() {
             "engine/gang",
             "engine/latency",
             "engine/preempt",
+            "engine/unschedulable",
             "api/create",
             "region/bind",
             "region/deployment",

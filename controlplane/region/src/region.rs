@@ -10,7 +10,7 @@ use meridian_edge_agent::{
     Delays, HostShape, HostsError, LocalStore, SimulatedHosts, SimulatedHostsOptions, StateError,
 };
 use meridian_engine::Profile;
-use meridian_replica::{Replica, ReplicaOptions};
+use meridian_replica::{QueueHandle, Replica, ReplicaOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -164,6 +164,12 @@ impl Region {
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
+    }
+
+    /// The way to settle what tenants are entitled to of the scheduler.
+    #[must_use]
+    pub fn queue(&self) -> QueueHandle {
+        self.replica.queue()
     }
 
     /// The simulated hosts, to make them fail.

@@ -169,6 +169,26 @@ impl Queue {
         Ok(())
     }
 
+    /// Queues a pod that has been placed in vain before: it rests first, for as long as its failures make it. Members of groups
+    /// do not rest alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_failed(&mut self, pending: Pending) -> Result<(), QueueError> {
+        let until = self.now + self.backoff.wait(pending.failures);
+        if until <= self.now || pending.group.is_some() || self.pods.contains_key(&pending.pod) {
+            return self.push(pending);
+        }
+        let Pending { pod, class, tenant, priority, first, failures, .. } = pending;
+        let slot = self.tenants.slot(tenant)?;
+        let order = self.next;
+        self.next += 1;
+        let waiting = Waiting { pod, class, tenant, priority, first, failures, since: self.now, order };
+        self.rest(slot, waiting, until);
+        Ok(())
+    }
+
     /// Takes a pod out that waits, alone or in a group. Returns whether it did.
     pub fn remove(&mut self, pod: u64) -> bool {
         match self.pods.remove(&pod) {
@@ -246,10 +266,7 @@ impl Queue {
                     self.insert(unit, &waiting);
                     return;
                 }
-                let order = waiting.order;
-                self.resting.insert((until, order), Resting::Pod(waiting));
-                self.pods.insert(waiting.pod, Place::Resting { until, order });
-                self.tenants.wait(slot, 1);
+                self.rest(slot, waiting, until);
             }
             Next::Group(group) => {
                 let until = self.now + self.backoff.wait(group.failures.saturating_add(1));
@@ -258,6 +275,13 @@ impl Queue {
                 }
             }
         }
+    }
+
+    fn rest(&mut self, slot: u32, waiting: Waiting, until: Duration) {
+        let order = waiting.order;
+        self.resting.insert((until, order), Resting::Pod(waiting));
+        self.pods.insert(waiting.pod, Place::Resting { until, order });
+        self.tenants.wait(slot, 1);
     }
 
     /// Says what time it is: what has rested long enough may be tried again. The time never goes back.

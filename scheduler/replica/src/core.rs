@@ -13,6 +13,7 @@ mod mirror;
 mod pods;
 mod share;
 mod stream;
+mod tenants;
 mod uid;
 
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use meridian_engine::{Profile, ProfileError, Queue, Scheduler};
+use meridian_engine::{Profile, ProfileError, Queue, Scheduler, TenantStatus};
 use meridian_proto::v1;
 
 use self::classes::Classes;
@@ -30,6 +31,8 @@ use self::gang::Gangs;
 use self::mirror::Mirror;
 use self::pods::{PodKey, Pods, State};
 use self::stream::Stream;
+use self::tenants::Tenants;
+pub use self::tenants::{QueueSettings, SettingsError};
 
 /// How long an assumption that no decision under way stands for waits for a ledger entry.
 const UNCONFIRMED: Duration = Duration::from_secs(30);
@@ -104,6 +107,7 @@ pub struct Core {
     gangs: Gangs,
     pods: Pods,
     mirror: Mirror,
+    tenants: Tenants,
     feeds: Vec<Feed>,
     streams: Vec<Stream>,
     /// The names that pods may ask for the profile by.
@@ -140,6 +144,7 @@ impl Core {
             gangs: Gangs::default(),
             pods: Pods::default(),
             mirror: Mirror::new(feeds),
+            tenants: Tenants::default(),
             feeds: (0..feeds).map(|_| Feed::default()).collect(),
             streams: (0..streams).map(|_| Stream::default()).collect(),
             names,
@@ -160,6 +165,22 @@ impl Core {
     /// Which host partitions it is in sync with, by name.
     pub(crate) fn feeds_in_sync(&self) -> impl Iterator<Item = (&str, bool)> {
         self.mirror.feeds.iter().zip(&self.feeds).map(|(hosts, feed)| (&*hosts.name, feed.is_in_sync))
+    }
+
+    /// Takes over what has been settled about the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] for settings out of range; what was settled before holds.
+    pub fn settle(&mut self, settings: QueueSettings) -> Result<(), SettingsError> {
+        settings.validate()?;
+        self.tenants.settle(settings, &mut self.queue);
+        Ok(())
+    }
+
+    /// How tenants stand in the queue.
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = (&str, TenantStatus)> {
+        self.tenants.status(&self.queue)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -241,7 +262,7 @@ impl Core {
         let Some(pod) = self.pods.remove(key) else { return };
         match pod.state {
             State::Decided(placement) | State::Bound(placement) | State::Orphaned(placement) => {
-                self.mirror.release(placement, &mut self.scheduler);
+                self.mirror.release(placement, pod.tenant, &mut self.scheduler, &mut self.queue);
             }
             State::Waiting => drop(self.queue.remove(key.number())),
             State::Confirmed => {}

@@ -45,6 +45,7 @@ mod metrics;
 mod replica;
 mod service;
 mod session;
+mod tenant_metrics;
 
-pub use self::core::{Core, Violation};
-pub use self::replica::{Replica, ReplicaError, ReplicaOptions};
+pub use self::core::{Core, QueueSettings, SettingsError, Violation};
+pub use self::replica::{QueueHandle, Replica, ReplicaError, ReplicaOptions};

@@ -6,6 +6,7 @@ use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::core::{Core, Counts};
+use crate::tenant_metrics::TenantMetrics;
 
 /// The metrics of one replica.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Metrics {
     in_sync: IntGaugeVec,
     waits: Histogram,
     last: Counts,
+    tenants: TenantMetrics,
 }
 
 impl Metrics {
@@ -58,11 +60,19 @@ impl Metrics {
                 tracing::warn!(%error, replica, "a metric of the replica is not shown");
             }
         }
-        Ok(Metrics { events, known, in_sync, waits, last: Counts::default() })
+        Ok(Metrics {
+            events,
+            known,
+            in_sync,
+            waits,
+            last: Counts::default(),
+            tenants: TenantMetrics::new(registry, replica)?,
+        })
     }
 
     /// Takes over what has happened since the last call.
-    pub(crate) fn update(&mut self, core: &mut Core) {
+    pub(crate) fn update(&mut self, core: &mut Core, time: Duration) {
+        self.tenants.update(core, time);
         let now = core.counts();
         for (event, last, now) in [
             ("decision", self.last.decisions, now.decisions),

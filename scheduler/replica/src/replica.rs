@@ -9,7 +9,7 @@ use meridian_proto::{Connector, v1};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::core::Core;
+use crate::core::{Core, QueueSettings, SettingsError};
 use crate::metrics::Metrics;
 use crate::service::{Input, Service};
 use crate::session::{Common, Hosts, Tenants, keep};
@@ -80,7 +80,27 @@ pub enum ReplicaError {
 pub struct Replica {
     stop: watch::Sender<bool>,
     ready: watch::Receiver<bool>,
+    queue: QueueHandle,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// The way to change the settings of a replica's queue.
+#[derive(Clone, Debug)]
+pub struct QueueHandle {
+    settings: watch::Sender<QueueSettings>,
+}
+
+impl QueueHandle {
+    /// Settles what tenants are entitled to, from now on. Nothing that waits loses its place.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] for settings out of range; what was settled before holds.
+    pub fn settle(&self, settings: QueueSettings) -> Result<(), SettingsError> {
+        settings.validate()?;
+        self.settings.send_replace(settings);
+        Ok(())
+    }
 }
 
 impl Replica {
@@ -97,11 +117,13 @@ impl Replica {
         let (inputs, taken) = mpsc::channel::<Input>(INPUTS);
         let (ready, is_ready) = watch::channel(false);
         let (stop, stopping) = watch::channel(false);
+        let (settings, changing) = watch::channel(QueueSettings::default());
         let wake = Arc::new(Notify::new());
         let service = Service {
             core,
             clock: Arc::clone(&clock),
             metrics,
+            settings: changing,
             ready,
             wake: Arc::clone(&wake),
             streams: vec![None; partitions.len()],
@@ -117,7 +139,7 @@ impl Replica {
         for (number, connector) in hosts.into_iter().enumerate() {
             tasks.push(tokio::spawn(keep(Hosts::new(number), connector, common.clone())));
         }
-        Ok(Replica { stop, ready: is_ready, tasks })
+        Ok(Replica { stop, ready: is_ready, queue: QueueHandle { settings }, tasks })
     }
 
     /// Whether the replica knows all that every host partition has.
@@ -131,6 +153,12 @@ impl Replica {
     #[must_use]
     pub fn readiness(&self) -> watch::Receiver<bool> {
         self.ready.clone()
+    }
+
+    /// The way to settle what tenants are entitled to.
+    #[must_use]
+    pub fn queue(&self) -> QueueHandle {
+        self.queue.clone()
     }
 
     /// Says goodbye to all partitions and returns when everything has ended.

@@ -7,7 +7,7 @@ use meridian_proto::StreamMessage;
 use meridian_proto::v1;
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::core::{Core, Violation};
+use crate::core::{Core, QueueSettings, Violation};
 use crate::metrics::Metrics;
 
 /// Decisions between two looks at what comes in.
@@ -44,6 +44,8 @@ pub(crate) struct Service {
     pub(crate) core: Core,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    /// Settings of the queue as they change.
+    pub(crate) settings: watch::Receiver<QueueSettings>,
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) wake: Arc<Notify>,
     /// By number; `None`: not open, or parted with: what still comes from there is dropped.
@@ -67,7 +69,7 @@ impl Service {
             if !more || rounds >= ROUNDS {
                 rounds = 0;
                 self.send();
-                self.metrics.update(&mut self.core);
+                self.metrics.update(&mut self.core, now);
                 let is_ready = self.core.is_in_sync();
                 self.ready.send_if_modified(|ready| std::mem::replace(ready, is_ready) != is_ready);
             }
@@ -87,6 +89,12 @@ impl Service {
                     Some(input) => self.take(input),
                     None => return,
                 },
+                Ok(()) = self.settings.changed() => {
+                    let settings = self.settings.borrow_and_update().clone();
+                    if let Err(error) = self.core.settle(settings) {
+                        tracing::warn!(%error, "settings of the queue are not taken");
+                    }
+                }
                 () = due => {}
                 () = self.wake.notified() => {}
             }

@@ -6,6 +6,7 @@ use meridian_engine::{Choice, ClassId, Next, Placement};
 use meridian_proto::v1;
 
 use super::Core;
+use super::mirror::charge;
 use super::pods::{PodKey, State};
 use super::share::{CANDIDATES, Share};
 
@@ -24,8 +25,8 @@ struct Placed {
 impl Core {
     /// Decides up to `most` pods, and does a piece of what can wait. Returns whether there is more to do now.
     pub fn pump(&mut self, most: usize, now: Duration) -> bool {
-        self.mirror.reconcile(&mut self.scheduler);
         self.queue.advance(now);
+        self.mirror.reconcile(&mut self.scheduler, &mut self.queue);
         self.unpark();
         if !self.may_decide(now) {
             return false;
@@ -120,6 +121,9 @@ impl Core {
 
     fn decided(&mut self, key: PodKey, placed: Placed, now: Duration) {
         let Placed { placement, candidates } = placed;
+        if let Some(pod) = self.pods.get(key) {
+            charge(&mut self.queue, pod.tenant, &placement);
+        }
         self.pods.change(key, State::Decided(placement));
         let Some(pod) = self.pods.get(key) else { return };
         let hosts: Vec<_> = candidates.iter().filter_map(|choice| self.decided_host(choice)).collect();

@@ -151,7 +151,7 @@ impl Core {
                 let Some(claim) = self.mirror.claim(&claim) else { return Ok(()) };
                 let class = match self.account(feed) {
                     Some(account) => account.entries.remove(&claim).and_then(|(_, entry)| entry.class),
-                    None => self.mirror.remove_entry(feed, claim, &mut self.scheduler),
+                    None => self.mirror.remove_entry(feed, claim, &mut self.scheduler, &mut self.queue),
                 };
                 self.give_up(class);
                 Ok(())
@@ -173,7 +173,7 @@ impl Core {
                 account.said += 1;
                 account.hosts.insert(number, (account.said, news));
             }
-            None => self.mirror.put_host(feed, number, news, &mut self.scheduler),
+            None => self.mirror.put_host(feed, number, news, &mut self.scheduler, &mut self.queue),
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Core {
     }
 
     fn entry(&mut self, feed: usize, entry: v1::LedgerEntry) -> Result<(), Violation> {
-        let v1::LedgerEntry { claim, tenant: _, uid, host, demand, devices } = entry;
+        let v1::LedgerEntry { claim, tenant, uid, host, demand, devices } = entry;
         let claim = claim.ok_or(Violation::Empty)?;
         let Some(state) = self.feeds.get(feed) else { return Ok(()) };
         let class = *state.demands.get(&demand).ok_or(Violation::UnknownDemand { number: demand })?;
@@ -216,7 +216,8 @@ impl Core {
         if let Some(class) = class {
             self.classes.hold(class);
         }
-        let entry = Entry { host, class, devices, uid: Uid::new(&uid), placement: None };
+        let tenant = self.tenants.intern(&tenant, &mut self.queue);
+        let entry = Entry { host, class, devices, uid: Uid::new(&uid), tenant, placement: None };
         match self.account(feed) {
             Some(account) => {
                 account.said += 1;
@@ -236,13 +237,13 @@ impl Core {
             self.give_up(entry.class);
             return;
         }
-        let former = self.mirror.remove_entry(feed, claim, &mut self.scheduler);
+        let former = self.mirror.remove_entry(feed, claim, &mut self.scheduler, &mut self.queue);
         self.give_up(former);
         let host = self.mirror.feeds.get(feed).and_then(|hosts| hosts.numbers.get(&entry.host)).copied();
         if let Some(Known::Host(id)) = host {
             self.confirm(&entry.uid, id);
         }
-        self.mirror.add_entry(feed, claim, entry, &mut self.scheduler);
+        self.mirror.add_entry(feed, claim, entry, &mut self.scheduler, &mut self.queue);
     }
 
     /// Gives up the assumption that a pod is on a host, since an entry says so from now on.
@@ -257,11 +258,14 @@ impl Core {
         if !assumed {
             return;
         }
+        let Some(tenant) = self.pods.get(key).map(|pod| pod.tenant) else { return };
         match self.pods.change(key, State::Confirmed) {
-            Some(State::Decided(placement)) => self.mirror.release(placement, &mut self.scheduler),
+            Some(State::Decided(placement)) => {
+                self.mirror.release(placement, tenant, &mut self.scheduler, &mut self.queue)
+            }
             Some(State::Bound(placement) | State::Orphaned(placement)) => {
                 // Nothing more is expected to be said about it.
-                self.mirror.release(placement, &mut self.scheduler);
+                self.mirror.release(placement, tenant, &mut self.scheduler, &mut self.queue);
                 self.forget(key);
             }
             Some(State::Waiting | State::Confirmed) | None => {}
@@ -315,7 +319,7 @@ impl Core {
                 hosts.numbers.insert(number, Known::Host(id));
                 self.mirror.renumber(id, number);
             }
-            self.mirror.put_host(feed, number, news, &mut self.scheduler);
+            self.mirror.put_host(feed, number, news, &mut self.scheduler, &mut self.queue);
         }
         kept
     }
@@ -351,7 +355,7 @@ impl Core {
         ended.sort_unstable_by_key(|(claim, _)| *claim);
         for (_, entry) in ended {
             if let Some(placement) = entry.placement {
-                self.mirror.release(placement, &mut self.scheduler);
+                self.mirror.release(placement, entry.tenant, &mut self.scheduler, &mut self.queue);
             }
             spare.extend(entry.class);
         }
@@ -365,5 +369,8 @@ impl Core {
 }
 
 fn is_same(one: &Entry, other: &Entry) -> bool {
-    one.class == other.class && one.devices == other.devices && one.uid == other.uid
+    one.class == other.class
+        && one.tenant == other.tenant
+        && one.devices == other.devices
+        && one.uid == other.uid
 }

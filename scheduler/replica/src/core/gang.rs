@@ -10,6 +10,7 @@ use meridian_wire::PodGroup;
 use rustc_hash::FxHashMap;
 
 use super::Core;
+use super::mirror::charge;
 use super::pods::{PodKey, State};
 
 /// Once explained, a group is not explained anew for so long.
@@ -187,6 +188,9 @@ impl Core {
             let key = PodKey::from_number(pod.pod);
             let (host, devices) = (member.placement.host(), member.placement.devices());
             let host = self.decided_host(&Choice { host, devices, score: member.score });
+            if let Some(pod) = self.pods.get(key) {
+                charge(&mut self.queue, pod.tenant, &member.placement);
+            }
             self.pods.change(key, State::Decided(member.placement));
             let Some(pod) = self.pods.get(key) else { continue };
             (stream, newest) = (pod.stream, pod.assignment.max(newest));

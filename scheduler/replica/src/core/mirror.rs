@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use meridian_engine::{ClassId, Host, HostId, Placement, Scheduler, Taint, TaintEffect};
+use meridian_engine::{ClassId, Host, HostId, Placement, Queue, Scheduler, Taint, TaintEffect, TenantId};
 use meridian_proto::v1;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -30,6 +30,7 @@ pub(crate) struct Entry {
     pub(crate) class: Option<ClassId>,
     pub(crate) devices: u64,
     pub(crate) uid: Uid,
+    pub(crate) tenant: TenantId,
     /// Its hold in the cell; `None` while it does not fit.
     pub(crate) placement: Option<Placement>,
 }
@@ -161,6 +162,7 @@ impl Mirror {
         number: u32,
         news: Result<News, String>,
         scheduler: &mut Scheduler,
+        queue: &mut Queue,
     ) {
         let known = self.feeds.get(feed).and_then(|feed| feed.numbers.get(&number)).copied();
         let id = match known {
@@ -169,7 +171,7 @@ impl Mirror {
         };
         let result = news.and_then(|news| match id {
             Some(id) => self.update_host(id, news, scheduler),
-            None => self.add_host(feed, number, news, scheduler),
+            None => self.add_host(feed, number, news, scheduler, queue),
         });
         let Err(problem) = result else { return };
         let name = self.feeds.get(feed).map_or("", |feed| &*feed.name);
@@ -201,6 +203,7 @@ impl Mirror {
         number: u32,
         news: News,
         scheduler: &mut Scheduler,
+        queue: &mut Queue,
     ) -> Result<(), String> {
         let id = scheduler.add_host(&news.host).map_err(|error| error.to_string())?;
         if self.records.len() <= id.index() {
@@ -212,7 +215,10 @@ impl Mirror {
             if hosts.lost.remove(&number) {
                 let here = hosts.entries.iter_mut().filter(|(_, entry)| entry.host == number);
                 unplaced.extend(here.map(|(claim, entry)| {
-                    entry.placement = None;
+                    if let Some(placement) = entry.placement.take() {
+                        // It holds nothing since the host has gone.
+                        queue.discharge(entry.tenant, &placement);
+                    }
                     *claim
                 }));
                 unplaced.sort_unstable();
@@ -284,6 +290,7 @@ impl Mirror {
         claim: ClaimKey,
         mut entry: Entry,
         scheduler: &mut Scheduler,
+        queue: &mut Queue,
     ) {
         let Some(hosts) = self.feeds.get_mut(feed) else { return };
         match hosts.numbers.get(&entry.host) {
@@ -291,7 +298,7 @@ impl Mirror {
                 let id = *id;
                 let is_closed = self.record(id).is_none_or(|record| record.is_closed);
                 if !is_closed {
-                    entry.placement = place(&entry, id, scheduler);
+                    entry.placement = place(&entry, id, scheduler, queue);
                 }
                 if entry.placement.is_none() {
                     if let Some(record) = self.record_mut(id) {
@@ -315,10 +322,11 @@ impl Mirror {
         feed: usize,
         claim: ClaimKey,
         scheduler: &mut Scheduler,
+        queue: &mut Queue,
     ) -> Option<ClassId> {
         let entry = self.feeds.get_mut(feed)?.entries.remove(&claim)?;
         match entry.placement {
-            Some(placement) => self.release(placement, scheduler),
+            Some(placement) => self.release(placement, entry.tenant, scheduler, queue),
             None => self.forget_unplaced(feed, entry.host, claim),
         }
         entry.class
@@ -335,8 +343,15 @@ impl Mirror {
     }
 
     /// Gives back what a placement holds, of an entry or of an assumption.
-    pub(crate) fn release(&mut self, placement: Placement, scheduler: &mut Scheduler) {
+    pub(crate) fn release(
+        &mut self,
+        placement: Placement,
+        tenant: TenantId,
+        scheduler: &mut Scheduler,
+        queue: &mut Queue,
+    ) {
         let id = placement.host();
+        queue.discharge(tenant, &placement);
         // Refused only where the host is gone with all that it ran.
         if scheduler.release(placement).is_ok() {
             self.helped.push(id);
@@ -356,12 +371,12 @@ impl Mirror {
     }
 
     /// Brings the cell in line: entries that did not fit are tried again, hosts are opened and closed.
-    pub(crate) fn reconcile(&mut self, scheduler: &mut Scheduler) {
+    pub(crate) fn reconcile(&mut self, scheduler: &mut Scheduler, queue: &mut Queue) {
         for id in std::mem::take(&mut self.dirty) {
             let Some(place) = self.records.get_mut(id.index()) else { continue };
             let Some(mut record) = place.take_if(|record| record.id == id) else { continue };
             record.is_dirty = false;
-            self.reconcile_host(&mut record, scheduler);
+            self.reconcile_host(&mut record, scheduler, queue);
             if !record.is_closed {
                 self.helped.push(id);
             }
@@ -371,7 +386,7 @@ impl Mirror {
         }
     }
 
-    fn reconcile_host(&mut self, record: &mut Record, scheduler: &mut Scheduler) {
+    fn reconcile_host(&mut self, record: &mut Record, scheduler: &mut Scheduler, queue: &mut Queue) {
         let id = record.id;
         if !record.unplaced.is_empty() {
             if record.is_closed && scheduler.update_host(id, &record.news.host).is_ok() {
@@ -382,7 +397,7 @@ impl Mirror {
                 record.unplaced.retain(|claim| {
                     let Some(entry) = hosts.entries.get_mut(claim) else { return false };
                     if entry.placement.is_none() {
-                        entry.placement = place(entry, id, scheduler);
+                        entry.placement = place(entry, id, scheduler, queue);
                     }
                     entry.placement.is_none()
                 });
@@ -408,8 +423,18 @@ impl Mirror {
 }
 
 /// Takes an entry's room in the cell, if there is any.
-fn place(entry: &Entry, host: HostId, scheduler: &mut Scheduler) -> Option<Placement> {
+fn place(entry: &Entry, host: HostId, scheduler: &mut Scheduler, queue: &mut Queue) -> Option<Placement> {
     let class = entry.class?;
     let has_devices = scheduler.demand(class).is_some_and(|demand| demand.devices.is_some());
-    scheduler.place(class, host, if has_devices { entry.devices } else { 0 }).ok()
+    let placement = scheduler.place(class, host, if has_devices { entry.devices } else { 0 }).ok()?;
+    charge(queue, entry.tenant, &placement);
+    Some(placement)
+}
+
+/// Counts what a placement holds among what its tenant has.
+pub(crate) fn charge(queue: &mut Queue, tenant: TenantId, placement: &Placement) {
+    if let Err(error) = queue.charge(tenant, placement) {
+        // There are never more tenants here than the queue keeps apart.
+        tracing::error!(%error, "what a tenant holds cannot be counted");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meridian_engine::{ClassId, Placement};
+use meridian_engine::{ClassId, Placement, TenantId};
 use rustc_hash::FxHashMap;
 
 use super::uid::Uid;
@@ -46,9 +46,12 @@ pub(crate) struct Pod {
     pub(crate) uid: Uid,
     /// The tenant partition's number.
     pub(crate) stream: usize,
+    pub(crate) tenant: TenantId,
     pub(crate) class: ClassId,
     /// The number of the group that it is placed with.
     pub(crate) gang: Option<u64>,
+    /// How often its decisions have been refused.
+    pub(crate) failures: u32,
     pub(crate) priority: i32,
     /// Goes before others of its priority.
     pub(crate) first: bool,

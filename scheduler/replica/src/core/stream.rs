@@ -213,7 +213,7 @@ impl Core {
         pod: v1::PendingPod,
         now: Duration,
     ) -> Result<(), Violation> {
-        let v1::PendingPod { uid, tenant, key: _, class: number, priority, first, group } = pod;
+        let v1::PendingPod { uid, tenant: tenant_name, key: _, class: number, priority, first, group } = pod;
         let Some(state) = self.streams.get_mut(stream) else { return Ok(()) };
         let class = match state.classes.get(&number) {
             Some(StreamClass::Served(class)) => *class,
@@ -233,10 +233,11 @@ impl Core {
             }
         };
         let uid = Uid::new(&uid);
+        let tenant = self.tenants.intern(&tenant_name, &mut self.queue);
         if let Some(key) = self.pods.find(&uid) {
             if let Some(known) = self.pods.waiting_mut(key)
-                && (known.stream, known.class, known.priority, known.first)
-                    == (stream, class, priority, first)
+                && (known.stream, known.tenant, known.class, known.priority, known.first)
+                    == (stream, tenant, class, priority, first)
                 && self.gangs.is_of(known.gang, group.as_ref())
             {
                 // Said again under a new assignment: it keeps its place.
@@ -250,13 +251,16 @@ impl Core {
         if self.pods.len() >= MAX_PODS {
             return Err(Violation::TooMany { what: "pods", limit: MAX_PODS });
         }
+        let failures = if first { self.tenants.failures(&uid) } else { 0 };
         self.classes.hold(class);
-        let gang = group.map(|group| self.gangs.join(stream, &tenant, group));
+        let gang = group.map(|group| self.gangs.join(stream, &tenant_name, group));
         let pod = Pod {
             uid,
             stream,
+            tenant,
             class,
             gang,
+            failures,
             priority,
             first,
             assignment,
@@ -267,8 +271,9 @@ impl Core {
         };
         if let Some(key) = self.pods.insert(pod) {
             let group = gang.map(|group| Membership { group, least: self.gangs.least(group) });
-            let pending = Pending { priority, first, group, ..Pending::new(key.number(), class) };
-            if let Err(error) = self.queue.push(pending) {
+            let pending =
+                Pending { tenant, priority, first, failures, group, ..Pending::new(key.number(), class) };
+            if let Err(error) = self.queue.push_failed(pending) {
                 // Keys are never used again: the group has too many pods that wait.
                 tracing::warn!(%error, "a pod cannot be queued");
                 let uid = self.pods.get(key).map_or_else(String::new, |pod| pod.uid.to_string());
@@ -352,7 +357,13 @@ impl Core {
                     self.expect_entry(key, now);
                 }
             }
-            State::Waiting | State::Decided(_) | State::Orphaned(_) | State::Confirmed => self.forget(key),
+            State::Waiting | State::Decided(_) | State::Orphaned(_) | State::Confirmed => {
+                if outcome.result() == Result::Refused {
+                    let (uid, failures) = (pod.uid.clone(), pod.failures.saturating_add(1));
+                    self.tenants.refuse(uid, failures, now);
+                }
+                self.forget(key);
+            }
         }
     }
 

@@ -5,11 +5,14 @@ mod hostile;
 mod random;
 mod rig;
 mod share;
+mod tenants;
 mod wait;
 
 use std::time::Duration;
 
 use meridian_proto::v1;
+
+use super::QueueSettings;
 
 use self::rig::{Rig, added, ended, entry, host, host_with, pod};
 

@@ -190,7 +190,7 @@ impl Rig {
 
     /// The cell's account is the sum of entries and assumptions. A host that has shrunk may have more than it offers.
     pub(super) fn check(&mut self) {
-        self.core.mirror.reconcile(&mut self.core.scheduler);
+        self.core.mirror.reconcile(&mut self.core.scheduler, &mut self.core.queue);
         let held = self.core.mirror.placements().chain(self.core.pods.assumptions());
         let mut violations = check(self.core.scheduler.cell(), held);
         violations.retain(|violation| !matches!(violation, Violation::Overcommitted { .. }));
