@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use meridian_engine::Demand;
+use meridian_engine::{Demand, Identity, PodTerms};
 use meridian_kubernetes::{DEFAULT_SCHEDULER_NAME, pod_from_object};
 use meridian_proto::v1;
 use prost::Message;
@@ -56,7 +56,7 @@ impl Asked {
     pub(crate) fn by_spec(spec: &RawValue) -> Result<Arc<Self>, String> {
         let spec: Value = serde_json::from_str(spec.get()).map_err(|error| error.to_string())?;
         match pod_from_object(&object(&spec)) {
-            Ok(pod) => Ok(Self::new(&pod.demand)),
+            Ok(pod) => Ok(Self::new(&alone(pod.demand))),
             Err(error) => Err(chain(&error)),
         }
     }
@@ -146,7 +146,11 @@ impl Classes {
             };
             return refused(&profile, priority, reason, message);
         }
-        let (profile, number) = self.intern(pod.demand, &profile);
+        let required = required_terms(&pod.demand);
+        if !required.is_empty() {
+            return refused(&profile, priority, "Unschedulable", unsupported(&required));
+        }
+        let (profile, number) = self.intern(alone(pod.demand), &profile);
         Wanted { profile, priority, class: Ok(number) }
     }
 
@@ -218,6 +222,26 @@ fn object(spec: &Value) -> Value {
         spec.remove("nodeName");
     }
     json!({"metadata": {"name": "any"}, "spec": spec})
+}
+
+/// The fields of a pod's terms that refuse hosts for other pods. Nobody is told here by which labels pods go, so they
+/// cannot be honoured.
+fn required_terms(demand: &Demand) -> Vec<String> {
+    let terms = &demand.terms;
+    let mut fields = Vec::new();
+    for (given, field) in [(&terms.affinity, "podAffinity"), (&terms.anti_affinity, "podAntiAffinity")] {
+        if !given.is_empty() {
+            fields.push(format!("spec.affinity.{field}.requiredDuringSchedulingIgnoredDuringExecution"));
+        }
+    }
+    let spread = terms.spread.iter().enumerate().filter(|(_, constraint)| constraint.is_required);
+    fields.extend(spread.map(|(index, _)| format!("spec.topologySpreadConstraints[{index}]")));
+    fields
+}
+
+/// A demand without what is a matter of other pods.
+fn alone(demand: Demand) -> Demand {
+    Demand { identity: Identity::default(), terms: PodTerms::default(), ..demand }
 }
 
 fn unsupported(fields: &[String]) -> String {

@@ -84,6 +84,8 @@ pub(crate) struct Core {
     avoided: VecDeque<(Duration, Hold)>,
     /// Hosts that have more room or are described anew since lines were last looked at.
     helped: BTreeSet<HostId>,
+    /// Parked lines that mind where other pods are, as of when they were parked.
+    mindful: std::collections::BTreeMap<queue::LineId, (u64, u64)>,
     explained: BTreeMap<LineId, Explained>,
     to_explain: BTreeSet<(Duration, LineId)>,
     to_tell: BTreeSet<(Duration, u64)>,
@@ -127,6 +129,7 @@ impl Core {
             awaited: BTreeMap::new(),
             avoided: VecDeque::new(),
             helped: BTreeSet::new(),
+            mindful: std::collections::BTreeMap::new(),
             explained: BTreeMap::new(),
             to_explain: BTreeSet::new(),
             to_tell: BTreeSet::new(),

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meridian_engine::{Arithmetic, Profile, ProfileError, TopologyArguments};
+use meridian_engine::{Arithmetic, Profile, ProfileError};
 
 use self::plugins::Dialect;
 use self::shape::{Configuration, ProfileSpec};
@@ -24,6 +24,7 @@ mod arguments;
 mod plugins;
 mod process;
 mod shape;
+mod topology;
 
 pub use self::process::{ClientConnection, DEFAULT_LEASE, LeaderElection, ProcessSettings};
 
@@ -228,7 +229,7 @@ fn profile(
             .into_iter()
             .map(|(plugin, weight)| arguments.weighted(plugin, weight))
             .collect(),
-        topology: TopologyArguments::default(),
+        topology: arguments.topology,
     };
     profile.validate().map_err(|problem| ConfigurationError::Profile { path: path.to_string(), problem })?;
     Ok((profile, chosen.preempts))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meridian_engine::{Constraints, Demand};
+use meridian_engine::{Constraints, Demand, Identity};
 use serde_json::Value;
 
 use crate::error::{ObjectError, invalid};
@@ -12,8 +12,12 @@ mod affinity;
 mod ports;
 mod requests;
 mod spec;
+mod terms;
 mod tolerations;
 mod unsupported;
+
+pub(crate) use self::spec::GivenSpreadConstraint;
+pub(crate) use self::terms::spread_constraints;
 
 /// The scheduler of pods that name none.
 pub const DEFAULT_SCHEDULER_NAME: &str = "default-scheduler";
@@ -35,8 +39,6 @@ pub struct Pod {
     /// Paths of fields that restrict where or when the pod may run and that the engine does not honour yet. A pod
     /// with any of them must not be placed as if they were not there.
     pub unsupported: Vec<String>,
-    /// Paths of fields that only say where the pod would rather run and that the engine does not honour yet.
-    pub unsupported_preferences: Vec<String>,
 }
 
 /// Who a pod is, for callers of the translation.
@@ -106,6 +108,8 @@ impl PodView {
 ///
 /// A pod that is bound counts with the larger of what it asks for and what its host has given to it, so that a resize
 /// in progress is never counted twice or not at all.
+///
+/// The pod's tenant is not in the object: those who have tenants add it to the demand's identity.
 pub fn pod_from_object(object: &Value) -> Result<Pod, ObjectError> {
     let root = Path::Root;
     let object: spec::PodObject<'_> = read(object, &root)?;
@@ -133,11 +137,16 @@ pub fn pod_from_object(object: &Value) -> Result<Pod, ObjectError> {
             preferred,
             tolerations: tolerations::tolerations(&spec.tolerations, &path.field("tolerations"))?,
         },
-        ..Demand::default()
+        identity: Identity {
+            tenant: String::new(),
+            namespace: view.namespace.clone(),
+            labels: owned(&object.metadata.labels),
+        },
+        terms: terms::pod_terms(spec, &object.metadata, &path)?,
     };
     demand.validate().map_err(ObjectError::Demand)?;
-    let (unsupported, unsupported_preferences) = unsupported::unsupported(spec, &path);
-    Ok(Pod { view, demand, unsupported, unsupported_preferences })
+    let unsupported = unsupported::unsupported(spec, &path);
+    Ok(Pod { view, demand, unsupported })
 }
 
 fn view(object: &spec::PodObject<'_>) -> Result<PodView, ObjectError> {

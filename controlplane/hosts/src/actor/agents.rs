@@ -364,7 +364,13 @@ impl Actor {
 /// What a pod takes that the ledger does not know; none: that cannot be told.
 fn demand(object: &[u8]) -> Option<meridian_engine::Demand> {
     let object: Value = serde_json::from_slice(object).ok()?;
-    Some(pod_from_object(&object).ok()?.demand)
+    let demand = pod_from_object(&object).ok()?.demand;
+    // What is a matter of other pods is none of the ledger's.
+    Some(meridian_engine::Demand {
+        identity: meridian_engine::Identity::default(),
+        terms: meridian_engine::PodTerms::default(),
+        ..demand
+    })
 }
 
 /// Whether a name can be a Node's: labels of a-z, 0-9 and -, joined by dots.

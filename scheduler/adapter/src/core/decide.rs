@@ -41,14 +41,18 @@ impl Core {
     /// Lets the lines have their turn that some changed host could help.
     fn wake_lines(&mut self) {
         let helped = std::mem::take(&mut self.helped);
-        if helped.is_empty() {
+        if helped.is_empty() && self.mindful.is_empty() {
             return;
         }
-        let parked: Vec<LineId> = self.queue.parked().collect();
+        let parked: std::collections::BTreeSet<LineId> = self.queue.parked().collect();
+        self.mindful.retain(|line, _| parked.contains(line));
         for line in parked {
-            let is_helped = helped.len() >= MANY_HOSTS
+            let seen = self.mindful.get(&line).copied();
+            let is_helped = (seen.is_some() && self.engines.pods_version(line.profile, line.class) != seen)
+                || helped.len() >= MANY_HOSTS
                 || helped.iter().any(|host| self.engines.admits(line.profile, line.class, *host));
             if is_helped {
+                self.mindful.remove(&line);
                 for _ in 0..self.queue.unpark(line) {
                     self.metrics.incoming("active", Event::HostChanged);
                 }
@@ -93,6 +97,9 @@ impl Core {
                     return self.back_off(number, now + self.limits.max_backoff);
                 }
                 self.queue.park(line);
+                if let Some(version) = self.engines.pods_version(line.profile, line.class) {
+                    self.mindful.insert(line, version);
+                }
                 for _ in self.queue.line(line) {
                     self.metrics.incoming("unschedulable", Event::ScheduleAttemptFailure);
                 }

@@ -140,6 +140,11 @@ impl Engines {
         self.of(profile).is_some_and(|engine| engine.admits(class, host))
     }
 
+    /// Where pods elsewhere may keep a class from a host: changes as they come and go.
+    pub(crate) fn pods_version(&mut self, profile: usize, class: ClassId) -> Option<(u64, u64)> {
+        self.of(profile)?.pods_version(class)
+    }
+
     pub(crate) fn explain(&mut self, profile: usize, class: ClassId) -> Option<Explanation> {
         self.of(profile)?.explain(class)
     }

@@ -1,6 +1,8 @@
 //! Arguments of plugins.
 
-use meridian_engine::{FitStrategy, ResourceWeight, ScorePlugin, ShapePoint, WeightedScore};
+use meridian_engine::{
+    FitStrategy, ResourceWeight, ScorePlugin, ShapePoint, TopologyArguments, WeightedScore,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -9,7 +11,7 @@ use super::shape::{
     AffinityArguments, BalancedArguments, FitArguments, PluginConfig, Point, PreemptionArguments,
     ResourceSpec, ScoringStrategy, VolumeArguments,
 };
-use super::{ConfigurationError, KUBERNETES_API_VERSION, MERIDIAN_API_VERSION};
+use super::{ConfigurationError, KUBERNETES_API_VERSION, MERIDIAN_API_VERSION, topology};
 use crate::error::{ObjectError, invalid, invalid_number};
 use crate::tree::{Path, read};
 
@@ -18,6 +20,7 @@ pub(super) struct Arguments {
     strategy: FitStrategy,
     fit: Vec<ResourceWeight>,
     balanced: Vec<ResourceWeight>,
+    pub(super) topology: TopologyArguments,
 }
 
 impl Arguments {
@@ -26,6 +29,8 @@ impl Arguments {
         let plugin = match scorer {
             Scorer::TaintToleration => ScorePlugin::TaintToleration,
             Scorer::NodeAffinity => ScorePlugin::NodeAffinity,
+            Scorer::PodTopologySpread => ScorePlugin::PodTopologySpread,
+            Scorer::InterPodAffinity => ScorePlugin::InterPodAffinity,
             Scorer::BestFit => ScorePlugin::BestFit,
             Scorer::Fragmentation => ScorePlugin::Fragmentation,
             Scorer::NodeResourcesFit => {
@@ -49,6 +54,7 @@ pub(super) fn arguments(
         strategy: FitStrategy::LeastAllocated,
         fit: default_resources(),
         balanced: default_resources(),
+        topology: TopologyArguments::default(),
     };
     for (index, config) in given.iter().enumerate() {
         let path = path.item(index);
@@ -64,6 +70,12 @@ pub(super) fn arguments(
                 arguments.balanced = balanced(&config.args, &path)?;
             }
             (Named::Known(_), "NodeAffinity") => affinity(&config.args, &path)?,
+            (Named::Known(_), "PodTopologySpread") => {
+                topology::spread(&mut arguments.topology, &config.args, &path)?;
+            }
+            (Named::Known(_), "InterPodAffinity") => {
+                topology::pod_affinity(&mut arguments.topology, &config.args, &path)?;
+            }
             (Named::Known(_), _) => {
                 return Err(invalid(name, config.name, "a plugin that takes arguments").into());
             }
@@ -222,7 +234,7 @@ fn default_resources() -> Vec<ResourceWeight> {
 }
 
 /// Arguments that are not there are those by default.
-fn optional<'de, T: Default + Deserialize<'de>>(
+pub(super) fn optional<'de, T: Default + Deserialize<'de>>(
     given: &'de Value,
     path: &Path<'_>,
 ) -> Result<T, ConfigurationError> {
@@ -230,7 +242,7 @@ fn optional<'de, T: Default + Deserialize<'de>>(
 }
 
 /// Arguments may say of which kind they are, and then must be right.
-fn check_header(
+pub(super) fn check_header(
     api_version: Option<&str>,
     kind: Option<&str>,
     want: &'static str,

@@ -25,6 +25,8 @@ pub(super) enum Scorer {
     NodeAffinity,
     NodeResourcesFit,
     NodeResourcesBalancedAllocation,
+    PodTopologySpread,
+    InterPodAffinity,
     BestFit,
     Fragmentation,
 }
@@ -57,13 +59,15 @@ const fn known(name: &'static str, filter: Option<FilterPlugin>, score: Option<(
 }
 
 /// All plugins of the engine that a file can name, in the order in which filters are asked.
-const KNOWN: [Known; 10] = [
+const KNOWN: [Known; 12] = [
     known("NodeUnschedulable", Some(FilterPlugin::NodeUnschedulable), None),
     known("NodeName", Some(FilterPlugin::NodeName), None),
     known("TaintToleration", Some(FilterPlugin::TaintToleration), Some((Scorer::TaintToleration, 3))),
     known("NodeAffinity", Some(FilterPlugin::NodeAffinity), Some((Scorer::NodeAffinity, 2))),
     known("NodePorts", Some(FilterPlugin::NodePorts), None),
     known("NodeResourcesFit", Some(FilterPlugin::NodeResourcesFit), Some((Scorer::NodeResourcesFit, 1))),
+    known("PodTopologySpread", Some(FilterPlugin::PodTopologySpread), Some((Scorer::PodTopologySpread, 2))),
+    known("InterPodAffinity", Some(FilterPlugin::InterPodAffinity), Some((Scorer::InterPodAffinity, 2))),
     known("NodeResourcesBalancedAllocation", None, Some((Scorer::NodeResourcesBalancedAllocation, 1))),
     Known {
         name: "DeviceFit",
@@ -83,7 +87,7 @@ const KNOWN: [Known; 10] = [
 ];
 
 /// Plugins of kube-scheduler that the engine lacks.
-const LACKING: [&str; 11] = [
+const LACKING: [&str; 9] = [
     "VolumeRestrictions",
     "EBSLimits",
     "GCEPDLimits",
@@ -91,8 +95,6 @@ const LACKING: [&str; 11] = [
     "NodeVolumeLimits",
     "VolumeBinding",
     "VolumeZone",
-    "PodTopologySpread",
-    "InterPodAffinity",
     "DynamicResources",
     "ImageLocality",
 ];

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::pod::GivenSpreadConstraint;
+
 use super::process::{ClientConnectionSpec, LeaderElectionSpec};
 
 /// What every kind of file starts with.
@@ -157,6 +159,25 @@ pub(super) struct BalancedArguments<'a> {
     pub(super) kind: Option<&'a str>,
     #[serde(borrow)]
     pub(super) resources: Vec<ResourceSpec<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub(super) struct SpreadArguments<'a> {
+    pub(super) api_version: Option<&'a str>,
+    pub(super) kind: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) default_constraints: Vec<GivenSpreadConstraint<'a>>,
+    pub(super) defaulting_type: &'a str,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub(super) struct PodAffinityArguments<'a> {
+    pub(super) api_version: Option<&'a str>,
+    pub(super) kind: Option<&'a str>,
+    pub(super) hard_pod_affinity_weight: Option<i64>,
+    pub(super) ignore_preferred_terms_of_existing_pods: bool,
 }
 
 #[derive(Default, Deserialize)]

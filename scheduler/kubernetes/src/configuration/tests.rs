@@ -60,32 +60,34 @@ fn plugins_are_enabled_and_disabled_as_in_kube_scheduler() {
         ("TaintToleration", 3),
         ("NodeAffinity", 2),
         ("NodeResourcesFit", 1),
+        ("PodTopologySpread", 2),
+        ("InterPodAffinity", 2),
         ("NodeResourcesBalancedAllocation", 1),
     ];
     for (plugins, want) in [
         ("{}", &all[..]),
-        ("{score: {disabled: [{name: NodeAffinity}]}}", &[all[0], all[2], all[3]]),
+        ("{score: {disabled: [{name: NodeAffinity}]}}", &[all[0], all[2], all[3], all[4], all[5]]),
         ("{multiPoint: {disabled: [{name: TaintToleration}]}}", &all[1..]),
         ("{score: {disabled: [{name: '*'}]}}", &[]),
         ("{score: {disabled: [{name: '*'}], enabled: [{name: NodeAffinity}]}}", &[("NodeAffinity", 1)]),
         // A weight is changed by disabling and enabling, or by enabling alone.
         (
             "{score: {disabled: [{name: TaintToleration}], enabled: [{name: TaintToleration, weight: 9}]}}",
-            &[("TaintToleration", 9), all[1], all[2], all[3]],
+            &[("TaintToleration", 9), all[1], all[2], all[3], all[4], all[5]],
         ),
         (
             "{multiPoint: {enabled: [{name: TaintToleration, weight: 9}]}}",
-            &[("TaintToleration", 9), all[1], all[2], all[3]],
+            &[("TaintToleration", 9), all[1], all[2], all[3], all[4], all[5]],
         ),
         // What is said of the one role counts more.
         (
             "{multiPoint: {enabled: [{name: TaintToleration, weight: 9}]}, \
               score: {enabled: [{name: TaintToleration, weight: 5}]}}",
-            &[("TaintToleration", 5), all[1], all[2], all[3]],
+            &[("TaintToleration", 5), all[1], all[2], all[3], all[4], all[5]],
         ),
         // What we lack may be left out.
         (
-            "{multiPoint: {disabled: [{name: PodTopologySpread}]}, score: {disabled: [{name: ImageLocality}]}}",
+            "{multiPoint: {disabled: [{name: VolumeBinding}]}, score: {disabled: [{name: ImageLocality}]}}",
             &all,
         ),
         ("{postFilter: {disabled: [{name: DefaultPreemption}]}}", &all),
@@ -106,6 +108,8 @@ fn plugins_are_enabled_and_disabled_as_in_kube_scheduler() {
             FilterPlugin::NodePorts,
             FilterPlugin::NodeResourcesFit,
             FilterPlugin::DeviceFit,
+            FilterPlugin::PodTopologySpread,
+            FilterPlugin::InterPodAffinity,
         ]
     );
     assert_eq!(
@@ -135,6 +139,12 @@ profiles:
     args: {resources: [{name: nvidia.com/gpu, weight: 1}]}
   - name: NodeAffinity
     args: {kind: NodeAffinityArgs}
+  - name: InterPodAffinity
+    args: {hardPodAffinityWeight: 7, ignorePreferredTermsOfExistingPods: true}
+  - name: PodTopologySpread
+    args:
+      defaultingType: List
+      defaultConstraints: [{maxSkew: 2, topologyKey: rack, whenUnsatisfiable: ScheduleAnyway}]
 ");
     let weight = |name: &str, weight| ResourceWeight { resource: name.into(), weight };
     let point = |utilization, score| ShapePoint { utilization, score };
@@ -147,9 +157,13 @@ profiles:
         }
     );
     assert_eq!(
-        profile.scores[3].plugin,
+        profile.scores[5].plugin,
         ScorePlugin::NodeResourcesBalancedAllocation { resources: vec![weight("nvidia.com/gpu", 1)] }
     );
+    assert_eq!(profile.topology.hard_pod_affinity_weight, 7);
+    assert!(profile.topology.ignores_preferred_terms_of_existing_pods);
+    let [rack] = profile.topology.default_spread.constraints() else { panic!("one constraint is given") };
+    assert_eq!((&*rack.topology_key, rack.max_skew, rack.is_required), ("rack", 2, false));
     let most = one(
         "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated}}}]}]",
     );
@@ -274,8 +288,8 @@ fn errors_say_where() {
         "profiles[0].plugins.multiPoint.enabled[1].name: \"NodeAffinity\" is given twice, want it once",
     );
     plugins(
-        "{multiPoint: {enabled: [{name: InterPodAffinity}]}}",
-        "profiles[0].plugins.multiPoint.enabled[0].name: plugin InterPodAffinity is not supported yet",
+        "{multiPoint: {enabled: [{name: VolumeBinding}]}}",
+        "profiles[0].plugins.multiPoint.enabled[0].name: plugin VolumeBinding is not supported yet",
     );
     plugins(
         "{multiPoint: {enabled: [{name: BestFit}]}}",
@@ -356,8 +370,17 @@ fn errors_in_arguments_say_where() {
     );
     config("[{name: NodeName, args: {}}]", "[0].name is \"NodeName\", want a plugin that takes arguments");
     config(
-        "[{name: PodTopologySpread, args: {}}]",
-        "[0].name: giving arguments to plugin PodTopologySpread is not",
+        "[{name: PodTopologySpread, args: {defaultConstraints: [{maxSkew: 1}]}}]",
+        "[0].args.defaultConstraints is a list of 1, want none, since defaultingType is not List",
+    );
+    config(
+        "[{name: PodTopologySpread, args: {defaultingType: List, defaultConstraints: [{maxSkew: 0, topologyKey: a, \
+          whenUnsatisfiable: DoNotSchedule}]}}]",
+        "[0].args.defaultConstraints[0].maxSkew is 0, want 1 to 2147483647",
+    );
+    config(
+        "[{name: InterPodAffinity, args: {hardPodAffinityWeight: 101}}]",
+        "[0].args.hardPodAffinityWeight is 101, want 0 to 100",
     );
     config(
         "[{name: DefaultPreemption, args: {minCandidateNodesPercentage: 101}}]",

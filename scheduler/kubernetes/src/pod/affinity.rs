@@ -84,14 +84,14 @@ fn field_requirement(given: &GivenRequirement<'_>, path: &Path<'_>) -> Result<Re
     Ok(Requirement { key: given.key.to_owned(), operator })
 }
 
-fn some_values(given: &GivenRequirement<'_>, path: &Path<'_>) -> Result<Vec<String>, ObjectError> {
+pub(super) fn some_values(given: &GivenRequirement<'_>, path: &Path<'_>) -> Result<Vec<String>, ObjectError> {
     if given.values.is_empty() {
         return Err(count(given, path, "at least one"));
     }
     Ok(given.values.iter().map(|value| (*value).to_owned()).collect())
 }
 
-fn no_values(
+pub(super) fn no_values(
     given: &GivenRequirement<'_>,
     path: &Path<'_>,
     operator: Operator,

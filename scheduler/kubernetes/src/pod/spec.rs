@@ -25,6 +25,8 @@ pub(super) struct Metadata<'a> {
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
     pub(super) uid: &'a str,
+    #[serde(borrow)]
+    pub(super) labels: BTreeMap<&'a str, &'a str>,
     pub(super) deletion_timestamp: Option<IgnoredAny>,
     pub(super) annotations: BTreeMap<String, IgnoredAny>,
     #[serde(borrow)]
@@ -61,7 +63,7 @@ pub(super) struct PodSpec<'a> {
     #[serde(borrow)]
     pub(super) tolerations: Vec<GivenToleration<'a>>,
     #[serde(borrow)]
-    pub(super) topology_spread_constraints: Vec<SpreadConstraint<'a>>,
+    pub(super) topology_spread_constraints: Vec<GivenSpreadConstraint<'a>>,
     pub(super) scheduling_gates: Vec<IgnoredAny>,
     pub(super) resource_claims: Vec<IgnoredAny>,
     pub(super) volumes: Vec<Volume>,
@@ -109,8 +111,10 @@ pub(super) struct ContainerPort<'a> {
 pub(super) struct Affinity<'a> {
     #[serde(borrow)]
     pub(super) node_affinity: NodeAffinity<'a>,
-    pub(super) pod_affinity: PodTerms,
-    pub(super) pod_anti_affinity: PodTerms,
+    #[serde(borrow)]
+    pub(super) pod_affinity: TermLists<'a>,
+    #[serde(borrow)]
+    pub(super) pod_anti_affinity: TermLists<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -140,7 +144,7 @@ pub(super) struct NodeSelectorTerm<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct GivenRequirement<'a> {
+pub(crate) struct GivenRequirement<'a> {
     pub(super) key: &'a str,
     pub(super) operator: &'a str,
     #[serde(borrow)]
@@ -157,11 +161,44 @@ pub(super) struct PreferredSchedulingTerm<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct PodTerms {
-    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
-    pub(super) required: Vec<IgnoredAny>,
-    #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution")]
-    pub(super) preferred: Vec<IgnoredAny>,
+pub(super) struct TermLists<'a> {
+    #[serde(borrow, rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) required: Vec<GivenPodTerm<'a>>,
+    #[serde(borrow, rename = "preferredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) preferred: Vec<GivenWeightedPodTerm<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct GivenWeightedPodTerm<'a> {
+    pub(super) weight: i64,
+    #[serde(borrow)]
+    pub(super) pod_affinity_term: GivenPodTerm<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct GivenPodTerm<'a> {
+    pub(super) topology_key: &'a str,
+    #[serde(borrow)]
+    pub(super) label_selector: Option<GivenLabelSelector<'a>>,
+    #[serde(borrow)]
+    pub(super) namespaces: Vec<&'a str>,
+    #[serde(borrow)]
+    pub(super) namespace_selector: Option<GivenLabelSelector<'a>>,
+    #[serde(borrow)]
+    pub(super) match_label_keys: Option<Vec<&'a str>>,
+    #[serde(borrow)]
+    pub(super) mismatch_label_keys: Option<Vec<&'a str>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct GivenLabelSelector<'a> {
+    #[serde(borrow)]
+    pub(super) match_labels: BTreeMap<&'a str, &'a str>,
+    #[serde(borrow)]
+    pub(super) match_expressions: Vec<GivenRequirement<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -175,8 +212,24 @@ pub(super) struct GivenToleration<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct SpreadConstraint<'a> {
+pub(crate) struct GivenSpreadConstraint<'a> {
+    pub(super) max_skew: i64,
+    pub(super) topology_key: &'a str,
     pub(super) when_unsatisfiable: &'a str,
+    #[serde(borrow)]
+    pub(super) label_selector: Option<GivenLabelSelector<'a>>,
+    pub(super) min_domains: Option<i64>,
+    pub(super) node_affinity_policy: &'a str,
+    pub(super) node_taints_policy: &'a str,
+    #[serde(borrow)]
+    pub(super) match_label_keys: Option<Vec<&'a str>>,
+}
+
+impl GivenSpreadConstraint<'_> {
+    /// Whether it says which pods it is about.
+    pub(crate) fn has_selector(&self) -> bool {
+        self.label_selector.is_some() || self.match_label_keys.is_some()
+    }
 }
 
 /// The kinds of volumes that restrict which hosts may take the pod.

@@ -349,17 +349,9 @@ fn what_is_not_honoured_is_listed() {
         "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}},
         "schedulingGates": null,
     }));
-    assert!(none.unsupported.is_empty() && none.unsupported_preferences.is_empty());
+    assert!(none.unsupported.is_empty());
     let some = pod(&json!({
         "containers": [{}],
-        "affinity": {
-            "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{}]},
-            "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]},
-        },
-        "topologySpreadConstraints": [
-            {"whenUnsatisfiable": "ScheduleAnyway"},
-            {"whenUnsatisfiable": "DoNotSchedule"},
-        ],
         "schedulingGates": [{"name": "g"}],
         "resourceClaims": [{"name": "r"}],
         "volumes": [{"emptyDir": {}}, {"persistentVolumeClaim": {"claimName": "c"}}, {"ephemeral": {}}],
@@ -367,19 +359,10 @@ fn what_is_not_honoured_is_listed() {
     assert_eq!(
         some.unsupported,
         [
-            "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution",
-            "spec.topologySpreadConstraints[1]",
             "spec.schedulingGates",
             "spec.resourceClaims",
             "spec.volumes[1].persistentVolumeClaim",
             "spec.volumes[2].ephemeral",
-        ]
-    );
-    assert_eq!(
-        some.unsupported_preferences,
-        [
-            "spec.affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution",
-            "spec.topologySpreadConstraints[0]",
         ]
     );
 }
@@ -417,7 +400,8 @@ fn the_view_says_who_the_pod_is() {
     assert!(bound.view.holds_resources());
     // A bound pod is of the class of its pending siblings; only who asks for it gets the name of the host as well.
     let pending = pod_from_object(&json!({"metadata": {"name": "q"}, "spec": {"containers": [{}]}})).unwrap();
-    assert_eq!(bound.demand, pending.demand);
+    assert_eq!(bound.demand.requests, pending.demand.requests);
+    assert_eq!(bound.demand.constraints, pending.demand.constraints);
     assert_eq!(bound.pinned_demand().constraints.node_name.as_deref(), Some("n"));
     assert_eq!(pending.pinned_demand(), pending.demand);
     assert_eq!(pending.view.key(), "default/q");
@@ -520,4 +504,71 @@ proptest! {
         let demand = pod(&spec).demand;
         prop_assert!(demand.scoring.cpu_milli >= demand.requests.cpu_milli);
     }
+}
+
+fn terms(mut spec: serde_json::Value) -> Result<meridian_engine::PodTerms, String> {
+    spec["containers"] = json!([{}]);
+    let labels = json!({"app": "web", "pod-template-hash": "1"});
+    let owners = json!([{"kind": "ReplicaSet", "controller": true}]);
+    let metadata = json!({"name": "p", "labels": labels, "ownerReferences": owners});
+    let pod = pod_from_object(&json!({"metadata": metadata, "spec": spec}));
+    pod.map(|pod| pod.demand.terms).map_err(|error| error.to_string())
+}
+
+#[test]
+fn terms_between_pods_are_translated() {
+    let selector = json!({"matchLabels": {"app": "web"}});
+    let terms = terms(json!({
+        "topologySpreadConstraints": [{
+            "maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 3,
+            "labelSelector": selector, "matchLabelKeys": ["pod-template-hash", "absent"], "nodeTaintsPolicy": "Honor",
+        }],
+        "affinity": {"podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "host", "labelSelector": selector, "mismatchLabelKeys": ["app"]}],
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 9, "podAffinityTerm": {"topologyKey": "rack", "namespaceSelector": {}}}],
+        }},
+    }))
+    .unwrap();
+    let requirement = |key: &str, operator| Requirement { key: key.to_owned(), operator };
+    let web = || requirement("app", Operator::In(vec!["web".to_owned()]));
+    let hash = || requirement("pod-template-hash", Operator::In(vec!["1".to_owned()]));
+    let spread = &terms.spread[0];
+    assert_eq!(spread.selector, Some(vec![web(), hash()]));
+    assert_eq!((spread.max_skew, spread.min_domains, spread.is_required), (2, Some(3), true));
+    assert!(spread.honors_affinity && spread.honors_taints);
+    assert_eq!(terms.default_spread, Some(vec![web(), hash()]));
+    let other = requirement("app", Operator::NotIn(vec!["web".to_owned()]));
+    assert_eq!(terms.anti_affinity[0].selector, Some(vec![web(), other]));
+    assert_eq!(
+        (terms.preferred[0].weight, &terms.preferred[0].term.namespace_selector),
+        (-9, &Some(Vec::new()))
+    );
+}
+
+#[test]
+fn terms_that_make_no_sense_are_refused_with_their_place() {
+    let spread = |given: serde_json::Value| terms(json!({"topologySpreadConstraints": [given]})).unwrap_err();
+    let skew = json!({"maxSkew": 0, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"});
+    assert_eq!(spread(skew), "spec.topologySpreadConstraints[0].maxSkew is 0, want 1 to 2147483647");
+    let domains =
+        json!({"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "ScheduleAnyway", "minDomains": 2});
+    assert_eq!(
+        spread(domains),
+        "spec.topologySpreadConstraints[0].minDomains is 2, want none, since whenUnsatisfiable is ScheduleAnyway"
+    );
+    let near = |term: serde_json::Value| {
+        let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": [term]});
+        terms(json!({"affinity": {"podAffinity": required}})).unwrap_err()
+    };
+    let place = "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0]";
+    let both = json!({"topologyKey": "z", "labelSelector": {}, "matchLabelKeys": ["app"], "mismatchLabelKeys": ["app"]});
+    assert!(near(both).starts_with(&format!("{place}.mismatchLabelKeys[0] is \"app\"")));
+    let operator =
+        json!({"topologyKey": "z", "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Gt"}]}});
+    assert!(
+        near(operator).starts_with(&format!("{place}.labelSelector.matchExpressions[0].operator is \"Gt\""))
+    );
+    assert!(near(json!({})).starts_with(&format!("{place}.topologyKey is missing")));
 }

@@ -105,7 +105,7 @@ impl<'d> Model<'d> {
 
     /// Notes what of a pod the engine does not look at.
     pub(crate) fn note_unsupported(&mut self, what: &str, pod: &Pod) {
-        for path in pod.unsupported.iter().chain(&pod.unsupported_preferences) {
+        for path in &pod.unsupported {
             self.caveats.push(format!("{path} of {what} is not looked at"));
         }
     }
