@@ -4,7 +4,8 @@ use crate::folder::Folder;
 use crate::trace::{HOSTS, OPENB_HOSTS, OPENB_PODS, PODS, openb, tables};
 
 const TABLES: &str = "sim tables --nodes hosts.csv --pods pods.csv";
-const POLICIES: &str = "meridian, kubernetes, least-allocated, most-allocated, first-fit, best-fit, fgd";
+const POLICIES: &str =
+    "meridian, kubernetes, least-allocated, most-allocated, first-fit, best-fit, fgd, fragmentation";
 
 #[test]
 fn an_unknown_policy() {
