@@ -25,7 +25,7 @@ pub(super) fn spread(
     arguments.default_spread = match given.defaulting_type {
         "" | "System" if !given.default_constraints.is_empty() => {
             let given = format!("a list of {}", given.default_constraints.len());
-            return Err(invalid_number(&list, given, "none, since defaultingType is not List").into());
+            return Err(invalid_number(list, given, "none, since defaultingType is not List").into());
         }
         "" | "System" => DefaultSpread::system(),
         "List" => {
