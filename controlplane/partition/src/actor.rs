@@ -12,6 +12,7 @@ mod grouping;
 mod ledger;
 mod preempt;
 mod report;
+mod victims;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::pin;
@@ -91,6 +92,8 @@ enum Done {
     GroupAppended(Vec<(ClaimId, BindResult)>),
     /// So many victims of a claim have been told to stop; whether all have.
     Preempted { claim: ClaimId, stopped: usize, is_whole: bool },
+    /// Who could make way for a replica's pods has been looked up.
+    Victims(SessionId, Vec<meridian_proto::v1::Victims>),
     /// An append of a fence has been tried.
     Fenced { ledger: usize, link: u64, epoch: u64, result: Result<Fenced, Failure> },
     /// Statuses have been written, or need not be.
@@ -315,6 +318,7 @@ impl Actor {
             Ok(Done::Appended(results)) => self.appended(results),
             Ok(Done::GroupAppended(results)) => self.group_appended(results),
             Ok(Done::Preempted { claim, stopped, is_whole }) => self.preempted(claim, stopped, is_whole),
+            Ok(Done::Victims(session, parts)) => self.tell_victims(session, parts),
             Ok(Done::Fenced { ledger, link, epoch, result }) => self.fenced(ledger, link, epoch, result),
             Ok(Done::Reported(reports)) => self.reported(reports),
             Ok(Done::GroupTold(group)) => self.groups.written(group),

@@ -69,6 +69,8 @@ pub(crate) struct Wanted {
     pub(crate) profile: Arc<str>,
     /// Higher goes first.
     pub(crate) priority: i32,
+    /// Whether others may be stopped for the pod.
+    pub(crate) preempts: bool,
     /// The number of the class, or why there is none.
     pub(crate) class: Result<u32, Refusal>,
 }
@@ -119,6 +121,7 @@ impl Classes {
         let refused = |profile: &str, priority, reason, message: String| Wanted {
             profile: profile.into(),
             priority,
+            preempts: false,
             class: Err(Refusal { reason, message: message.into() }),
         };
         let spec: Value = match serde_json::from_str(spec.get()) {
@@ -150,8 +153,9 @@ impl Classes {
         if !required.is_empty() {
             return refused(&profile, priority, "Unschedulable", unsupported(&required));
         }
+        let preempts = spec["preemptionPolicy"].as_str() != Some("Never");
         let (profile, number) = self.intern(alone(pod.demand), &profile);
-        Wanted { profile, priority, class: Ok(number) }
+        Wanted { profile, priority, preempts, class: Ok(number) }
     }
 
     fn intern(&mut self, demand: Demand, profile: &str) -> (Arc<str>, u32) {

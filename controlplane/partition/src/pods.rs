@@ -64,6 +64,8 @@ pub(crate) struct Pending {
     pub(crate) profile: Arc<str>,
     /// Higher goes first.
     pub(crate) priority: i32,
+    /// Whether others may be stopped for it.
+    pub(crate) preempts: bool,
     /// When it was first seen.
     pub(crate) seen: Duration,
     /// How far it has come.
@@ -164,6 +166,7 @@ mod tests {
                 pinned: false,
                 profile: "x".into(),
                 priority: 0,
+                preempts: true,
                 seen: Duration::ZERO,
                 stage: Stage::Waiting,
                 refusals: 0,

@@ -10,6 +10,9 @@ use meridian_store::Tenant;
 /// What a scheduler's words for a group begin with.
 const GROUP: &str = "pod group ";
 
+/// What a scheduler says besides of a pod whose preemption policy is Never.
+const NOT_ELIGIBLE: &str = " preemption: not eligible due to preemptionPolicy=Never.";
+
 /// Why a host did not take a pod, by the ledger's reason (in one word; empty: it was not asked) and in its words.
 pub(crate) fn refusal<'a>(tenant: &Tenant, reason: &str, message: &'a str) -> &'a str {
     if tenant.is_system() {
@@ -35,15 +38,20 @@ pub(crate) fn unschedulable<'a>(tenant: &Tenant, message: &'a str) -> Cow<'a, st
 }
 
 fn unschedulable_on(message: &str) -> Cow<'static, str> {
+    // What is said of preemption is about the pod alone where it may not preempt at all.
+    let (message, suffix) = match message.strip_suffix(NOT_ELIGIBLE) {
+        Some(message) => (message, NOT_ELIGIBLE),
+        None => (message, ""),
+    };
     let reasons = message.split_once(": ").map_or("", |(_, reasons)| reasons);
     let reasons = reasons.strip_suffix('.').unwrap_or(reasons).split(", ");
     let mut reasons: Vec<&str> = reasons.filter_map(counted).filter_map(harmless).collect();
     reasons.sort_unstable();
     reasons.dedup();
     if reasons.is_empty() {
-        return Cow::Borrowed("no nodes are available.");
+        return Cow::Owned(format!("no nodes are available.{suffix}"));
     }
-    Cow::Owned(format!("no nodes are available: {}.", reasons.join(", ")))
+    Cow::Owned(format!("no nodes are available: {}.{suffix}", reasons.join(", ")))
 }
 
 /// The same of a group of pods: `pod group default/g: 2/3 members of the pod group fit within rack=r1: 0/5 nodes are ...`
@@ -99,6 +107,11 @@ mod tests {
             unschedulable(&blue(), message),
             "no nodes are available: Insufficient cpu, Too many pods, node(s) didn't match Pod's node \
              affinity/selector, node(s) had untolerated taint."
+        );
+        let never = "0/9 nodes are available: 9 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never.";
+        assert_eq!(
+            unschedulable(&blue(), never),
+            "no nodes are available: Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never."
         );
         for other in ["0/5000 nodes are available.", "", "host-17: out of order", "x: host-17 is off, 17"] {
             assert_eq!(unschedulable(&blue(), other), "no nodes are available.", "{other}");

@@ -32,6 +32,8 @@ struct Metadata<'a> {
 struct Status<'a> {
     #[serde(borrow)]
     phase: Cow<'a, str>,
+    #[serde(borrow, rename = "startTime")]
+    start_time: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "nominatedNodeName")]
     nominated_node_name: Cow<'a, str>,
     #[serde(borrow)]
@@ -93,6 +95,11 @@ impl<'a> PodView<'a> {
         let labels = self.metadata.labels.filter(|labels| labels.get().contains(key))?;
         let mut labels: HashMap<String, String> = serde_json::from_str(labels.get()).ok()?;
         labels.remove(key).filter(|value| !value.is_empty())
+    }
+
+    /// When its host took it on, as stored; before that, when it was created.
+    pub(crate) fn started(&self) -> &str {
+        self.status.start_time.as_deref().unwrap_or_else(|| self.created())
     }
 
     /// How far it has come; a pod without a phase is Pending.

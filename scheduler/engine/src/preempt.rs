@@ -27,7 +27,7 @@ pub use self::explain::PreemptionExplanation;
 pub(crate) use self::levels::Levels;
 pub(crate) use self::registry::Registry;
 pub(crate) use self::table::Preemptors;
-use self::trial::{Standing, Trial};
+use self::trial::{Preemptor, Standing, Trial};
 use crate::cell::HostId;
 use crate::class::ClassId;
 use crate::placement::{PlaceError, Placement};
@@ -42,6 +42,8 @@ pub struct Running {
     pub priority: i32,
     /// When it started, in any unit that grows. Of equal priority those that started first are kept first.
     pub start: i64,
+    /// Whose it is, by the caller's number: see [`Scheduler::preempt_within`].
+    pub owner: u32,
     /// The disruption budgets that it counts in, by the caller's numbers.
     pub budgets: Vec<u32>,
     /// Never a victim, whatever its priority.
@@ -108,6 +110,15 @@ impl Scheduler {
     /// [module](self) for which. `None` where it gets none so, or fits nowhere even then. Hosts that have room as they are
     /// do not count: [`decide`](Self::decide) names those. Takes nothing.
     pub fn preempt(&mut self, class: ClassId, priority: i32) -> Option<Preemption> {
+        self.preempt_among(class, priority, None)
+    }
+
+    /// The same where only pods of one owner may make way.
+    pub fn preempt_within(&mut self, class: ClassId, priority: i32, owner: u32) -> Option<Preemption> {
+        self.preempt_among(class, priority, Some(owner))
+    }
+
+    fn preempt_among(&mut self, class: ClassId, priority: i32, owner: Option<u32>) -> Option<Preemption> {
         let shape = self.reshape(class)?;
         let entry = self.classes.refresh(class, &self.cell)?;
         if self.registry.lowest().is_none_or(|lowest| lowest >= priority) {
@@ -118,7 +129,8 @@ impl Scheduler {
         set.sync(&self.cell, &self.plugins.filters);
         let ask = Arc::clone(&entry.ask);
         let rules = shape.map(|shape| self.shapes.rules(shape)).filter(|rules| rules.is_required());
-        let mut trial = Trial::new(&self.cell, &self.registry, &self.levels, set, &ask, priority, rules);
+        let preemptor = Preemptor { ask: &ask, priority, owner };
+        let mut trial = Trial::new(&self.cell, &self.registry, &self.levels, set, preemptor, rules);
         let slot = match rules {
             // Pods that come and go elsewhere change what becomes of a host: no index knows of that.
             Some(_) => trial.best()?,
@@ -153,8 +165,14 @@ impl Scheduler {
         !placement.is_nomination
     }
 
-    /// Why nobody makes way for a pod of a class and a priority. `None` for a forgotten class.
-    pub fn explain_preemption(&mut self, class: ClassId, priority: i32) -> Option<PreemptionExplanation> {
+    /// Why nobody makes way for a pod of a class and a priority; with an owner, none but its pods. `None` for a forgotten
+    /// class.
+    pub fn explain_preemption(
+        &mut self,
+        class: ClassId,
+        priority: i32,
+        owner: Option<u32>,
+    ) -> Option<PreemptionExplanation> {
         let shape = self.reshape(class)?;
         let entry = self.classes.refresh(class, &self.cell)?;
         let set = self.constraints.get_mut(entry.set);
@@ -162,16 +180,18 @@ impl Scheduler {
         self.levels.sync(&self.cell, &self.registry);
         let ask = Arc::clone(&entry.ask);
         let rules = shape.map(|shape| self.shapes.rules(shape)).filter(|rules| rules.is_required());
-        let mut trial = Trial::new(&self.cell, &self.registry, &self.levels, set, &ask, priority, rules);
+        let preemptor = Preemptor { ask: &ask, priority, owner };
+        let mut trial = Trial::new(&self.cell, &self.registry, &self.levels, set, preemptor, rules);
         Some(explain::explain(&mut trial))
     }
 
-    /// Takes what is tracked of a placement away.
-    pub(crate) fn untrack(&mut self, placement: &mut Placement) {
+    /// Forgets what is known of the pod that holds a placement: it is no victim any more.
+    pub fn untrack(&mut self, placement: &mut Placement) {
         if let Some(number) = placement.tracked.take()
             && self.cell.record(placement.host()).is_some()
         {
             self.registry.remove(placement.host().index(), number);
+            self.cell.journal.change(placement.host().index());
         }
     }
 }

@@ -141,7 +141,7 @@ fn why_nobody_makes_way_is_told_as_kube_scheduler_does() {
     scheduler.update_host(hosts[1], &cordoned).expect("a good host");
     let _placements = start(&mut scheduler, vec![pod(1, 0, 4, 5, 0), pod(2, 1, 4, 0, 0), pod(3, 2, 1, 0, 0)]);
     let class = class(&mut scheduler, 2);
-    let told = scheduler.explain_preemption(class, 5).expect("a known class").to_string();
+    let told = scheduler.explain_preemption(class, 5, None).expect("a known class").to_string();
     assert_eq!(
         told,
         "0/3 nodes are available: 1 Insufficient cpu, 1 No preemption victims found for incoming pod, \

@@ -11,6 +11,7 @@ mod feed;
 mod gang;
 mod mirror;
 mod pods;
+mod preempt;
 mod share;
 mod stream;
 mod tenants;
@@ -30,6 +31,7 @@ use self::feed::Feed;
 use self::gang::Gangs;
 use self::mirror::Mirror;
 use self::pods::{PodKey, Pods, State};
+use self::preempt::Preemptions;
 use self::stream::Stream;
 use self::tenants::Tenants;
 pub use self::tenants::{QueueSettings, SettingsError};
@@ -94,6 +96,8 @@ pub(crate) struct Counts {
     pub(crate) bound: u64,
     pub(crate) refused: u64,
     pub(crate) gone: u64,
+    /// Decisions that have others make way.
+    pub(crate) preemptions: u64,
     /// Assumptions that nothing confirmed in time.
     pub(crate) expired: u64,
     pub(crate) explanations: u64,
@@ -114,6 +118,7 @@ pub struct Core {
     names: Vec<String>,
     /// When assumptions run out that no decision under way stands for; the time only grows.
     deadlines: VecDeque<(Duration, PodKey)>,
+    preemptions: Preemptions,
     /// Questions not answered yet, with their streams.
     questions: VecDeque<(usize, v1::ExplainRequest)>,
     counts: Counts,
@@ -149,6 +154,7 @@ impl Core {
             streams: (0..streams).map(|_| Stream::default()).collect(),
             names,
             deadlines: VecDeque::new(),
+            preemptions: Preemptions::default(),
             questions: VecDeque::new(),
             counts: Counts::default(),
             waits: Vec::new(),
@@ -211,10 +217,15 @@ impl Core {
     pub(crate) fn next_time(&self) -> Option<Duration> {
         let deadline = self.deadlines.front().map(|(at, _)| *at);
         let next = if self.has_begun {
-            [self.classes.next_due(), self.gangs.next_due(), self.queue.next_due()]
-                .into_iter()
-                .flatten()
-                .min()
+            [
+                self.classes.next_due(),
+                self.gangs.next_due(),
+                self.queue.next_due(),
+                self.preemptions.next_due(),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
         } else {
             self.feeds.iter().any(|feed| feed.was_in_sync).then_some(self.started + FIRST_SYNC)
         };

@@ -20,6 +20,11 @@
 //! decision is under way that could still hold, after half a minute in which its host's feed was in sync. Entries end only
 //! when the feed says so.
 //!
+//! # Who makes way
+//!
+//! A pod that fits nowhere may take the room of its tenant's pods of lower priority. Who these are is asked of the tenant
+//! partition only then (`core/preempt`); the engine names host and victims, and the decision is sent with them.
+//!
 //! # How it recovers
 //!
 //! Nothing is kept on disk: everything is somebody else's and is heard again.

@@ -26,7 +26,7 @@ impl Metrics {
         let events = IntCounterVec::new(
             named(
                 "meridian_scheduler_events_total",
-                "Decisions made, their outcomes (bound, refused, gone), assumptions expired, explanations given.",
+                "Decisions made, how many of them have others make way (preempting), their outcomes (bound, refused, gone), assumptions expired, explanations given.",
             ),
             &["event"],
         )?;
@@ -79,6 +79,7 @@ impl Metrics {
             ("bound", self.last.bound, now.bound),
             ("refused", self.last.refused, now.refused),
             ("gone", self.last.gone, now.gone),
+            ("preempting", self.last.preemptions, now.preemptions),
             ("expired", self.last.expired, now.expired),
             ("explanation", self.last.explanations, now.explanations),
         ] {

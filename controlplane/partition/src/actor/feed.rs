@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use meridian_proto::v1::{
     ClassDefinition, Decision, ExplainRequest, ForgetClasses, Goodbye, Outcome, Outcomes, PartitionMessage,
-    PendingPod, PendingPods, UnschedulablePod, Withdraw, outcome, partition_message, replica_message,
+    PendingPod, PendingPods, UnschedulablePod, Victims, Withdraw, outcome, partition_message,
+    replica_message,
 };
 use rustc_hash::FxHashSet;
 
@@ -52,6 +53,7 @@ enum Item {
     Outcome(Outcome),
     Forget(u32),
     Explain(Box<ExplainRequest>),
+    Victims(Box<Victims>),
 }
 
 impl Actor {
@@ -195,6 +197,11 @@ impl Actor {
         Some(leader)
     }
 
+    /// Tells a replica who could make way.
+    pub(super) fn tell_victims(&mut self, session: SessionId, parts: Vec<Victims>) {
+        parts.into_iter().for_each(|part| self.tell(session, Item::Victims(Box::new(part))));
+    }
+
     pub(super) fn replica_message(&mut self, session: SessionId, message: replica_message::Message) {
         if !self.sessions.contains_key(&session) {
             return;
@@ -210,6 +217,7 @@ impl Actor {
                 unschedulable.pods.into_iter().for_each(|pod| self.fits_nowhere(session, pod));
             }
             replica_message::Message::Explanation(explanation) => self.explained(session, explanation),
+            replica_message::Message::Victims(request) => self.victims_wanted(session, request),
             replica_message::Message::Hello(_) => self.end_session(session, "second hello"),
             replica_message::Message::Goodbye(_) => self.end_session(session, "goodbye"),
         }
@@ -339,6 +347,9 @@ impl Session {
                 Item::Explain(request) => {
                     self.ready.push_back(message(partition_message::Message::Explain(*request)));
                 }
+                Item::Victims(victims) => {
+                    self.ready.push_back(message(partition_message::Message::Victims(*victims)));
+                }
             }
         }
         if !offered.is_empty() {
@@ -392,6 +403,7 @@ impl Session {
             priority: pod.priority,
             first: pod.refusals > 0,
             group: pod.group.as_ref().and_then(|group| groups.message(group)),
+            never_preempts: !pod.preempts,
         })
     }
 }

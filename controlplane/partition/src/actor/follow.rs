@@ -142,7 +142,7 @@ impl Actor {
             // Whoever named the host has scheduled the pod.
             let profile = meridian_kubernetes::DEFAULT_SCHEDULER_NAME.into();
             let refusal = Refusal { reason: "Unschedulable", message: "".into() };
-            Wanted { profile, priority: 0, class: Err(refusal) }
+            Wanted { profile, priority: 0, preempts: false, class: Err(refusal) }
         };
         if let Ok(class) = wanted.class {
             self.classes.hold(class);
@@ -167,6 +167,7 @@ impl Actor {
             pinned: !entry.node_name.is_empty(),
             profile: wanted.profile,
             priority: wanted.priority,
+            preempts: wanted.preempts,
             seen: self.identity.clock.now(),
             stage: stage.clone(),
             refusals: 0,
@@ -195,7 +196,8 @@ impl Actor {
         }
         let wanted = self.classes.want(&self.registry.asked_spec(&pod.about.tenant, spec));
         let class = wanted.class.as_ref().ok().copied();
-        let is_same = pod.class == class && pod.priority == wanted.priority;
+        let is_same =
+            pod.class == class && (pod.priority, pod.preempts) == (wanted.priority, wanted.preempts);
         if is_same && class.is_some() {
             return;
         }
@@ -205,7 +207,7 @@ impl Actor {
         self.take_back(uid);
         let Some(pod) = self.pods.get_mut(uid) else { return };
         let before = std::mem::replace(&mut pod.class, class);
-        pod.priority = wanted.priority;
+        (pod.priority, pod.preempts) = (wanted.priority, wanted.preempts);
         match (&wanted.class, &pod.stage) {
             (_, Stage::Claiming) => {}
             (Ok(_), _) => pod.stage = Stage::Waiting,

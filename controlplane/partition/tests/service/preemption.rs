@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use meridian_proto::v1::{Claim, ClaimState, MemberDecision, StatusReport, outcome};
+use meridian_api::{Caller, CreateOptions};
+use meridian_proto::v1::{
+    BudgetAllowance, Claim, ClaimState, MemberDecision, StatusReport, Victims, VictimsRequest, outcome,
+    partition_message, replica_message,
+};
+use meridian_schema::pod_disruption_budget;
 use meridian_store::Tenant;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ledger::Ledger;
 use crate::replica::{Offered, Replica, host};
@@ -64,6 +69,16 @@ impl Scene {
         let claim = self.ledger.claim().await;
         assert_eq!(claim.victims, [self.victim.id.clone().unwrap()]);
         claim
+    }
+
+    /// Asks who could make way.
+    async fn could_make_way(&mut self, tenant: &str, below: i32) -> Victims {
+        let request = VictimsRequest { number: 7, tenant: tenant.to_owned(), below };
+        self.replica.say(replica_message::Message::Victims(request)).await;
+        match self.replica.next().await {
+            Some(partition_message::Message::Victims(victims)) => victims,
+            other => panic!("want those who could make way, got {other:?}"),
+        }
     }
 
     async fn is_going(&self, name: &str) -> bool {
@@ -290,4 +305,40 @@ async fn pods_of_tenants_make_way_for_what_is_critical() {
     ledger.settled_as(&claim, ClaimState::Bound).await;
     assert_eq!(replica.outcome().await.0, outcome::Result::Bound);
     world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_replica_is_told_who_could_make_way_in_tenants_that_it_leads() {
+    let mut scene = scene().await;
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "all"},
+        "spec": {"minAvailable": 1, "selector": {}},
+    });
+    let (caller, options) = (Caller::system("test"), CreateOptions::default());
+    let (registry, kind) = (scene.world.registry.clone(), pod_disruption_budget());
+    registry.create(&caller, kind, "default", budget, &options).await.unwrap();
+    registry.list(&caller, kind, "default", &Default::default()).await.unwrap();
+    // The cache hears of a binding a moment after it was made.
+    let told = loop {
+        let told = scene.could_make_way("system", 9).await;
+        if !told.victims.is_empty() {
+            break told;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((told.number, told.is_last, &*told.budgets), (7, true, &[BudgetAllowance { allowed: 0 }][..]));
+    let [victim] = &*told.victims else { panic!("want the one bound pod, got {told:?}") };
+    assert_eq!((&victim.uid, &victim.claim, victim.priority), (&scene.victim.uid, &scene.victim.id, 5));
+    assert_eq!((victim.terminating, &*victim.budgets), (false, &[0][..]));
+    for (tenant, below) in [("system", 5), ("blue", 9), ("no/tenant", 9)] {
+        let told = scene.could_make_way(tenant, below).await;
+        assert!(told.is_last && told.victims.is_empty(), "{tenant}");
+    }
+    let claim = scene.claimed().await;
+    scene.ledger.keep_waiting(&claim).await;
+    scene.ledger.settled_as(&scene.victim.clone(), ClaimState::Terminating).await;
+    while !scene.could_make_way("system", 9).await.victims[0].terminating {
+        tokio::task::yield_now().await;
+    }
+    scene.world.shutdown().await;
 }

@@ -6,5 +6,6 @@ mod bindings;
 mod faults;
 mod groups;
 mod pod_groups;
+mod preemption;
 mod tenants;
 mod world;

@@ -259,7 +259,7 @@ impl Engines {
         class: ClassId,
         priority: i32,
     ) -> Option<PreemptionExplanation> {
-        self.of(profile)?.explain_preemption(class, priority)
+        self.of(profile)?.explain_preemption(class, priority, None)
     }
 
     /// Lets preemption know of a pod.

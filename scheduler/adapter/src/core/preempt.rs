@@ -27,6 +27,7 @@ impl Core {
             pod: number,
             priority: pod.priority,
             start: pod.started,
+            owner: 0,
             budgets,
             is_protected: false,
             is_terminating: pod.is_leaving,

@@ -78,6 +78,8 @@ pub(crate) struct Registry {
     /// By slot, the most important pod first.
     hosts: Vec<Vec<Tracked>>,
     budgets: FxHashMap<u32, Budget>,
+    /// How many pods an owner has, by slot.
+    owners: FxHashMap<u32, FxHashMap<u32, u32>>,
     /// How many pods there are of each priority.
     priorities: BTreeMap<i32, u32>,
     /// How often a priority came up that no pod had.
@@ -89,6 +91,11 @@ impl Registry {
     /// The tracked pods of a host, the most important first.
     pub(crate) fn pods(&self, slot: usize) -> &[Tracked] {
         self.hosts.get(slot).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an owner has pods on a host.
+    pub(crate) fn has_pods_of(&self, owner: u32, slot: usize) -> bool {
+        self.owners.get(&owner).is_some_and(|slots| slots.contains_key(&(slot as u32)))
     }
 
     /// The lowest priority of a pod.
@@ -133,6 +140,7 @@ impl Registry {
         for budget in &running.budgets {
             *self.budgets.entry(*budget).or_default().pods.entry(slot as u32).or_default() += 1;
         }
+        *self.owners.entry(running.owner).or_default().entry(slot as u32).or_default() += 1;
         let alike = self.priorities.entry(running.priority).or_default();
         self.generation += u64::from(*alike == 0);
         *alike += 1;
@@ -195,15 +203,16 @@ impl Registry {
 
     fn discount(&mut self, slot: usize, running: &Running) {
         for budget in &running.budgets {
-            if let Some(entry) = self.budgets.get_mut(budget)
-                && let Some(pods) = entry.pods.get_mut(&(slot as u32))
-            {
-                *pods -= 1;
-                if *pods == 0 {
-                    entry.pods.remove(&(slot as u32));
-                }
+            if let Some(entry) = self.budgets.get_mut(budget) {
+                count_down(&mut entry.pods, slot);
             }
             self.tidy(*budget);
+        }
+        if let Some(slots) = self.owners.get_mut(&running.owner) {
+            count_down(slots, slot);
+            if slots.is_empty() {
+                self.owners.remove(&running.owner);
+            }
         }
         if let Some(pods) = self.priorities.get_mut(&running.priority) {
             *pods -= 1;
@@ -217,6 +226,16 @@ impl Registry {
     fn tidy(&mut self, budget: u32) {
         if self.budgets.get(&budget).is_some_and(|entry| entry.allowed.is_none() && entry.pods.is_empty()) {
             self.budgets.remove(&budget);
+        }
+    }
+}
+
+/// Counts a pod of a host less.
+fn count_down(slots: &mut FxHashMap<u32, u32>, slot: usize) {
+    if let Some(pods) = slots.get_mut(&(slot as u32)) {
+        *pods -= 1;
+        if *pods == 0 {
+            slots.remove(&(slot as u32));
         }
     }
 }

@@ -25,7 +25,8 @@ struct Entry {
 /// Indexes by class and priority.
 #[derive(Debug, Default)]
 pub(crate) struct Preemptors {
-    entries: FxHashMap<(ClassId, i32), Entry>,
+    /// By class, priority and whose pods may make way.
+    entries: FxHashMap<(ClassId, i32, Option<u32>), Entry>,
     bytes: usize,
     ticks: u64,
 }
@@ -36,8 +37,10 @@ impl Preemptors {
         self.ticks += 1;
         let ticks = self.ticks;
         self.make_room();
-        let entry =
-            self.entries.entry((class, trial.priority)).or_insert_with(|| Entry { index: None, used: ticks });
+        let entry = self
+            .entries
+            .entry((class, trial.preemptor.priority, trial.preemptor.owner))
+            .or_insert_with(|| Entry { index: None, used: ticks });
         entry.used = ticks;
         let before = entry.index.as_ref().map_or(0, Index::bytes);
         if entry.index.as_ref().is_some_and(|index| index.is_stale(ask)) {
@@ -55,7 +58,7 @@ impl Preemptors {
     /// Drops what is known of a class.
     pub(crate) fn forget(&mut self, class: ClassId) {
         if !self.entries.is_empty() {
-            self.entries.retain(|(other, _), _| *other != class);
+            self.entries.retain(|(other, ..), _| *other != class);
             self.account();
         }
     }

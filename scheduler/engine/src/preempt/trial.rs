@@ -77,14 +77,39 @@ pub(crate) enum Standing {
     Candidate(Mark),
 }
 
+/// Who wants room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Preemptor<'a> {
+    pub(crate) ask: &'a Ask,
+    pub(crate) priority: i32,
+    /// Whose pods may make way; `None`: anybody's.
+    pub(crate) owner: Option<u32>,
+}
+
+impl Preemptor<'_> {
+    fn may_ask(&self, pod: &Tracked) -> bool {
+        self.owner.is_none_or(|owner| owner == pod.running.owner)
+    }
+
+    /// Whether a pod of lower priority is being stopped already.
+    fn sees_leave(&self, pod: &Tracked) -> bool {
+        pod.leaves() && self.may_ask(pod)
+    }
+
+    /// Whether a pod of lower priority may be a victim.
+    fn may_stop(&self, pod: &Tracked) -> bool {
+        pod.may_go() && self.may_ask(pod)
+    }
+}
+
 /// Judges hosts for one class and priority.
 pub(crate) struct Trial<'a> {
     pub(crate) cell: &'a Cell,
     registry: &'a Registry,
     levels: &'a Levels,
     set: &'a ConstraintSet,
-    pub(crate) ask: &'a Ask,
-    pub(crate) priority: i32,
+    pub(crate) preemptor: Preemptor<'a>,
+    ask: &'a Ask,
     /// What terms between pods ask of hosts, where they can refuse any.
     rules: Option<&'a Rules>,
     slot: usize,
@@ -110,8 +135,7 @@ impl<'a> Trial<'a> {
         registry: &'a Registry,
         levels: &'a Levels,
         set: &'a ConstraintSet,
-        ask: &'a Ask,
-        priority: i32,
+        preemptor: Preemptor<'a>,
         rules: Option<&'a Rules>,
     ) -> Trial<'a> {
         Trial {
@@ -119,12 +143,12 @@ impl<'a> Trial<'a> {
             registry,
             levels,
             set,
-            ask,
-            priority,
+            preemptor,
+            ask: preemptor.ask,
             rules,
             slot: 0,
             gone: Vec::new(),
-            spare: Vec::with_capacity(ask.requests.len()),
+            spare: Vec::with_capacity(preemptor.ask.requests.len()),
             used: Vec::new(),
             conflicts: 0,
             allowed: Vec::new(),
@@ -135,7 +159,8 @@ impl<'a> Trial<'a> {
 
     /// No worse than what [`judge`](Self::judge) says of a host, and read off at once.
     pub(crate) fn bound(&self, slot: usize) -> Mark {
-        if !self.set.admits(slot) {
+        let owns_none = self.preemptor.owner.is_some_and(|owner| !self.registry.has_pods_of(owner, slot));
+        if owns_none || !self.set.admits(slot) {
             return Mark::WORST;
         }
         let short = Short {
@@ -143,7 +168,7 @@ impl<'a> Trial<'a> {
             memory: self.short(ResourceId::MEMORY, slot),
             pods: self.short(ResourceId::PODS, slot),
         };
-        self.levels.bound(slot, &short, self.priority)
+        self.levels.bound(slot, &short, self.preemptor.priority)
     }
 
     /// How much of a resource the pod lacks on a host; of what it does not ask for it lacks nothing.
@@ -160,7 +185,7 @@ impl<'a> Trial<'a> {
         if !self.set.admits(slot) || !self.ask.unknown.is_empty() {
             return Standing::Excluded;
         }
-        let below = self.below(slot);
+        let (preemptor, below) = (self.preemptor, self.below(slot));
         if below.is_empty() {
             return Standing::NoVictims;
         }
@@ -172,7 +197,7 @@ impl<'a> Trial<'a> {
         }
         let fits = has_room && refusal.is_none();
         let mut some_go = false;
-        for pod in below.iter().filter(|pod| pod.leaves() || pod.may_go()) {
+        for pod in below.iter().filter(|pod| preemptor.sees_leave(pod) || preemptor.may_stop(pod)) {
             self.remove(pod);
             some_go = true;
         }
@@ -196,7 +221,8 @@ impl<'a> Trial<'a> {
 
     /// The pods of a host that are being stopped and whose room is counted on.
     pub(crate) fn leaving(&self, slot: usize) -> Vec<u64> {
-        self.below(slot).iter().filter(|pod| pod.leaves()).map(|pod| pod.running.pod).collect()
+        let leaves = |pod: &&Tracked| self.preemptor.sees_leave(pod);
+        self.below(slot).iter().filter(leaves).map(|pod| pod.running.pod).collect()
     }
 
     /// The devices that the pod gets after the last trial, which was of this host: the first that are free enough, or,
@@ -231,7 +257,7 @@ impl<'a> Trial<'a> {
     /// The pods of lower priority.
     fn below(&self, slot: usize) -> &'a [Tracked] {
         let pods = self.registry.pods(slot);
-        &pods[pods.partition_point(|pod| pod.running.priority >= self.priority)..]
+        &pods[pods.partition_point(|pod| pod.running.priority >= self.preemptor.priority)..]
     }
 
     /// The best of all hosts, judged one by one.
@@ -351,9 +377,10 @@ impl<'a> Trial<'a> {
 
     /// Notes who may go, and whose disruption budgets that exceeds if all do, the most important first.
     fn weigh_budgets(&mut self, below: &[Tracked]) {
+        let preemptor = self.preemptor;
         self.may_go.clear();
         self.allowed.clear();
-        for (place, pod) in below.iter().enumerate().filter(|(_, pod)| pod.may_go()) {
+        for (place, pod) in below.iter().enumerate().filter(|(_, pod)| preemptor.may_stop(pod)) {
             let mut is_exhausted = false;
             for budget in &pod.running.budgets {
                 let known = self.allowed.iter().position(|(known, _)| known == budget);

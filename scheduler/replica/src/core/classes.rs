@@ -144,6 +144,11 @@ impl Class {
         true
     }
 
+    /// Some of the pods that wait, in order.
+    pub(crate) fn waiting(&self, pods: &Pods, most: usize) -> Vec<PodKey> {
+        self.arrivals.iter().copied().filter(|key| pods.is_waiting(*key)).take(most).collect()
+    }
+
     /// The pods that have not been told the class' message, which are taken to be told now.
     pub(crate) fn untold(&mut self) -> Vec<PodKey> {
         let untold = self.arrivals.get(self.told..).map(<[PodKey]>::to_vec).unwrap_or_default();

@@ -32,7 +32,7 @@ impl Core {
             return false;
         }
         let decided = self.decide(most, now);
-        let is_busy = decided >= most;
+        let is_busy = self.preempt(now) || decided >= most;
         let hosts = self.scheduler.cell().len().max(1);
         let pieces = if is_busy { 1 } else { (HOSTS_EXPLAINED / hosts).clamp(1, 64) };
         for _ in 0..pieces {
@@ -81,6 +81,7 @@ impl Core {
                 None => {
                     self.queue.park(waiting, &mut self.scheduler);
                     self.classes.park(waiting.class, now);
+                    self.want_room(key);
                     if self.classes.get_mut(waiting.class).is_some_and(|class| class.message.is_some()) {
                         self.tell(waiting.class);
                     }

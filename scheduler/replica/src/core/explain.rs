@@ -6,6 +6,9 @@ use meridian_wire::demand_from_message;
 
 use super::Core;
 
+/// What is said besides of a pod for which nobody is to make way, as kube-scheduler words it.
+const NOT_ELIGIBLE: &str = " preemption: not eligible due to preemptionPolicy=Never.";
+
 impl Core {
     /// Words anew why a class fits nowhere, and tells its pods where that has changed.
     pub(crate) fn explain_parked(&mut self, class: ClassId) {
@@ -14,6 +17,8 @@ impl Core {
         if let Some(entry) = self.classes.get_mut(class) {
             entry.explain(explanation.to_string());
         }
+        // Who makes way may be others than when it was tried last.
+        self.want_room_for(class);
         self.tell(class);
     }
 
@@ -25,10 +30,11 @@ impl Core {
         for key in untold {
             let Some(pod) = self.pods.waiting_mut(key).filter(|pod| pod.told != number) else { continue };
             pod.told = number;
+            let suffix = if pod.preempts_in.is_none() { NOT_ELIGIBLE } else { "" };
             let told = v1::UnschedulablePod {
                 uid: pod.uid.to_string(),
                 assignment: pod.assignment,
-                message: message.to_string(),
+                message: format!("{message}{suffix}"),
             };
             if let Some(stream) = self.streams.get_mut(pod.stream) {
                 stream.outbox.unschedulable.push_back(told);

@@ -53,6 +53,8 @@ pub(crate) struct Pod {
     /// How often its decisions have been refused.
     pub(crate) failures: u32,
     pub(crate) priority: i32,
+    /// The tenant whose pods may make way for it; `None`: nobody does.
+    pub(crate) preempts_in: Option<u32>,
     /// Goes before others of its priority.
     pub(crate) first: bool,
     pub(crate) assignment: u64,

@@ -47,12 +47,17 @@ pub(crate) struct Outbox {
     pub(crate) groups: VecDeque<v1::GroupDecision>,
     pub(crate) unschedulable: VecDeque<v1::UnschedulablePod>,
     pub(crate) explanations: VecDeque<v1::ExplainResponse>,
+    pub(crate) victims: VecDeque<v1::VictimsRequest>,
 }
 
 impl Outbox {
     /// How many decisions and answers there are.
     pub(crate) fn len(&self) -> usize {
-        self.decisions.len() + self.groups.len() + self.unschedulable.len() + self.explanations.len()
+        self.decisions.len()
+            + self.groups.len()
+            + self.unschedulable.len()
+            + self.explanations.len()
+            + self.victims.len()
     }
 
     /// The next message.
@@ -64,6 +69,8 @@ impl Outbox {
         } else if let Some(group) = self.groups.pop_front() {
             // One alone may be as large as many decisions.
             Message::Groups(v1::GroupDecisions { groups: vec![group] })
+        } else if let Some(request) = self.victims.pop_front() {
+            Message::Victims(request)
         } else if !self.unschedulable.is_empty() {
             let pods = self.unschedulable.drain(..self.unschedulable.len().min(BATCH)).collect();
             Message::Unschedulable(v1::Unschedulable { pods })
@@ -93,6 +100,7 @@ impl Core {
             }
         }
         self.questions.retain(|(asked, _)| *asked != stream);
+        self.forget_questions(stream);
         for key in self.pods.of_stream(stream) {
             match self.pods.get(key).map(|pod| &pod.state) {
                 Some(State::Waiting | State::Confirmed) => self.forget(key),
@@ -170,6 +178,7 @@ impl Core {
                 self.ask(stream, request);
                 Ok(())
             }
+            Message::Victims(victims) => self.victims(stream, victims, now),
         }
     }
 
@@ -213,7 +222,16 @@ impl Core {
         pod: v1::PendingPod,
         now: Duration,
     ) -> Result<(), Violation> {
-        let v1::PendingPod { uid, tenant: tenant_name, key: _, class: number, priority, first, group } = pod;
+        let v1::PendingPod {
+            uid,
+            tenant: tenant_name,
+            key: _,
+            class: number,
+            priority,
+            first,
+            group,
+            never_preempts,
+        } = pod;
         let Some(state) = self.streams.get_mut(stream) else { return Ok(()) };
         let class = match state.classes.get(&number) {
             Some(StreamClass::Served(class)) => *class,
@@ -262,6 +280,7 @@ impl Core {
             gang,
             failures,
             priority,
+            preempts_in: if never_preempts { None } else { self.preemptions.tenant(stream, &tenant_name) },
             first,
             assignment,
             arrived: now,
@@ -304,8 +323,11 @@ impl Core {
             return self.gangs.wait(gang, key, now);
         }
         let has_message = self.classes.get_mut(class).is_some_and(|class| class.arrive(key, &self.pods));
-        if has_message && self.queue.is_parked(class) {
-            self.tell(class);
+        if self.queue.is_parked(class) {
+            self.want_room(key);
+            if has_message {
+                self.tell(class);
+            }
         }
     }
 

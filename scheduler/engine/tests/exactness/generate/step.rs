@@ -130,6 +130,7 @@ fn gang(random: &mut Random, shapes: &Shapes, class: usize, hosts: usize) -> Ste
 /// Priorities and budgets are few, so that pods tie and budgets run out.
 fn preempting(random: &mut Random, class: usize) -> Preempting {
     let priority = priority(random);
+    let owner = *random.pick(&[None, None, Some(0), Some(1), Some(2)]);
     match random.below(16) {
         0..=4 => Preempting::Track {
             pods: *random.pick(&[1, 3, 20, 100]),
@@ -147,8 +148,8 @@ fn preempting(random: &mut Random, class: usize) -> Preempting {
             let allowed = *random.pick(&[None, Some(-1), Some(0), Some(1), Some(2), Some(5)]);
             Preempting::Budget { budget: random.below(4) as u32, allowed }
         }
-        8..=10 => Preempting::Ask { class, priority },
-        11 | 12 => Preempting::CarryOut { class, priority, budgets: budgets(random) },
+        8..=10 => Preempting::Ask { class, priority, owner },
+        11 | 12 => Preempting::CarryOut { class, priority, owner, budgets: budgets(random) },
         13 => Preempting::Nominate { class, host: random.next(), devices: random.next(), priority },
         _ => Preempting::Stop { pods: random.within(1..=4) },
     }

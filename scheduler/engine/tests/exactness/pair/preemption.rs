@@ -33,10 +33,18 @@ impl Pair {
     }
 
     /// Asks both who makes way, and changes nothing.
-    pub(crate) fn preempt(&mut self, class: usize, priority: i32) -> Result<Option<(Both, Preempted)>> {
+    pub(crate) fn preempt(
+        &mut self,
+        class: usize,
+        priority: i32,
+        owner: Option<u32>,
+    ) -> Result<Option<(Both, Preempted)>> {
         let id = self.intern(class)?;
-        let expected = self.reference.preempt(&self.classes[class].demand, priority);
-        let preemption = self.scheduler.preempt(id, priority);
+        let expected = self.reference.preempt(&self.classes[class].demand, priority, owner);
+        let preemption = match owner {
+            Some(owner) => self.scheduler.preempt_within(id, priority, owner),
+            None => self.scheduler.preempt(id, priority),
+        };
         let engine = preemption.as_ref().map(|preemption| Preempted {
             slot: preemption.host.index(),
             devices: preemption.devices,
@@ -47,7 +55,8 @@ impl Pair {
         if engine != expected {
             return mismatch!("class {class} preempts at {priority}: {engine:?}, want {expected:?}");
         }
-        let candidates = self.scheduler.explain_preemption(id, priority).map_or(0, |why| why.candidates);
+        let candidates =
+            self.scheduler.explain_preemption(id, priority, owner).map_or(0, |why| why.candidates);
         if expected.is_some() && candidates == 0 {
             return mismatch!("class {class} preempts at {priority}, but is told of no candidates");
         }

@@ -85,10 +85,10 @@ impl Reference {
     }
 
     /// The best host to preempt on, of all hosts.
-    pub(crate) fn preempt(&self, demand: &Demand, priority: i32) -> Option<Preempted> {
+    pub(crate) fn preempt(&self, demand: &Demand, priority: i32, owner: Option<u32>) -> Option<Preempted> {
         let mut best: Vec<Candidate> = self
             .present()
-            .filter_map(|(slot, machine)| self.victims_on(slot, machine, demand, priority))
+            .filter_map(|(slot, machine)| self.victims_on(slot, machine, demand, (priority, owner)))
             .collect();
         let highest = |one: &Candidate| one.victims.first().map(|victim| i64::from(victim.priority));
         keep_least(&mut best, |one| one.preempted.violations as i64);
@@ -109,7 +109,7 @@ impl Reference {
         slot: usize,
         machine: &Machine,
         demand: &Demand,
-        priority: i32,
+        (priority, owner): (i32, Option<u32>),
     ) -> Option<Candidate> {
         let refusals = |machine: &Machine| {
             let around = self.around_with(demand, slot, machine);
@@ -121,7 +121,11 @@ impl Reference {
         if now.is_empty() || now.iter().any(|reason| LASTING.contains(&reason.as_str())) {
             return None;
         }
-        let running = |pod: &Pod| pod.running.clone().filter(|running| running.priority < priority);
+        let running = |pod: &Pod| {
+            let running = pod.running.clone()?;
+            let is_asked = owner.is_none_or(|owner| owner == running.owner);
+            (is_asked && running.priority < priority).then_some(running)
+        };
         let goes = |pod: &Pod| running(pod).is_some_and(|one| one.is_terminating || !one.is_protected);
         let (going, mut staying): (Vec<Pod>, Vec<Pod>) = machine.pods.iter().cloned().partition(goes);
         let with = |pods: &[Pod]| Machine { pods: pods.to_vec(), ..machine.clone() };

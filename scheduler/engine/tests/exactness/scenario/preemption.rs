@@ -14,10 +14,10 @@ pub(crate) enum Preempting {
     Change { pod: usize, priority: i32, is_protected: bool, budgets: Vec<u32> },
     /// Changes what a budget allows.
     Budget { budget: u32, allowed: Option<i32> },
-    /// Asks who makes way.
-    Ask { class: usize, priority: i32 },
+    /// Asks who makes way, of all or of an owner's.
+    Ask { class: usize, priority: i32, owner: Option<u32> },
     /// Has them told to stop, and keeps what they leave for the pod.
-    CarryOut { class: usize, priority: i32, budgets: Vec<u32> },
+    CarryOut { class: usize, priority: i32, owner: Option<u32>, budgets: Vec<u32> },
     /// Keeps room for a pod on a host that others may have.
     Nominate { class: usize, host: u64, devices: u64, priority: i32 },
     /// Ends so many of those that have been told to stop, and seats whom that gives room.
@@ -39,7 +39,9 @@ impl Run {
                     *tracked += 1;
                     let (priority, budgets) = (*priority, budgets.clone());
                     let start = start + (*tracked % 3) as i64;
-                    let told = Tracked { pod: *tracked, priority, start, budgets, ..Tracked::default() };
+                    let owner = (*tracked % 2) as u32;
+                    let told =
+                        Tracked { pod: *tracked, priority, start, owner, budgets, ..Tracked::default() };
                     pair.track(running, told);
                 }
                 Ok(())
@@ -56,12 +58,13 @@ impl Run {
                 self.pair.set_budget(*budget, *allowed);
                 Ok(())
             }
-            Preempting::Ask { class, priority } => {
+            Preempting::Ask { class, priority, owner } => {
                 let class = self.class(*class, demands);
-                self.pair.preempt(class, *priority).map(|_| ())
+                self.pair.preempt(class, *priority, *owner).map(|_| ())
             }
-            Preempting::CarryOut { class, priority, budgets } => {
-                self.carry_out(*class, *priority, budgets, demands)
+            Preempting::CarryOut { class, priority, owner, budgets } => {
+                let class = self.class(*class, demands);
+                self.carry_out(class, *priority, *owner, budgets)
             }
             Preempting::Nominate { class, host, devices, priority } => {
                 let class = self.class(*class, demands);
@@ -78,9 +81,8 @@ impl Run {
         }
     }
 
-    fn carry_out(&mut self, class: usize, priority: i32, budgets: &[u32], demands: &[Demand]) -> Result<()> {
-        let class = self.class(class, demands);
-        let Some((both, preempted)) = self.pair.preempt(class, priority)? else { return Ok(()) };
+    fn carry_out(&mut self, class: usize, priority: i32, owner: Option<u32>, budgets: &[u32]) -> Result<()> {
+        let Some((both, preempted)) = self.pair.preempt(class, priority, owner)? else { return Ok(()) };
         for running in &mut self.running {
             let Some(known) = running.tracked.as_ref().filter(|known| preempted.victims.contains(&known.pod))
             else {
