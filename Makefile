@@ -50,6 +50,8 @@ bench: setup ## build with all optimisations and print every figure against its 
 	bench engine/latency --class known; \
 	bench engine/latency --class new; \
 	bench engine/preempt; \
+	bench engine/region; \
+	bench replicas; \
 	bench api/create; \
 	bench api/create --tls; \
 	bench region/bind; \

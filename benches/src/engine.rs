@@ -6,6 +6,7 @@ mod gang;
 mod latency;
 mod mixed;
 mod preempt;
+mod region;
 mod unschedulable;
 
 pub(crate) use self::basic::basic;
@@ -14,6 +15,7 @@ pub(crate) use self::gang::gang;
 pub(crate) use self::latency::latency;
 pub(crate) use self::mixed::mixed;
 pub(crate) use self::preempt::preempt;
+pub(crate) use self::region::region;
 pub(crate) use self::unschedulable::unschedulable;
 
 use meridian_engine::{ClassId, Placement, Scheduler};

@@ -72,6 +72,11 @@ pub const BENCHES: &[Bench] = &[
         run: engine::unschedulable,
     },
     Bench {
+        name: "engine/region",
+        what: "300,000 hosts filled with 9,000,000 pods of 1,000 classes interleaved at random, in seconds",
+        run: engine::region,
+    },
+    Bench {
         name: "api/create",
         what: "pods created over HTTP by 64 clients, durable; --tls with TLS",
         run: region::create,

@@ -16,6 +16,7 @@ fn without_a_name_it_lists_the_benches() {
             "engine/latency",
             "engine/preempt",
             "engine/unschedulable",
+            "engine/region",
             "api/create",
             "region/bind",
             "region/deployment",

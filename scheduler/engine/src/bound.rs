@@ -54,7 +54,7 @@ const MOST_PADDING: f32 = 0.5;
 const MOST_LOAD: f32 = 1.5;
 
 /// The share of all blocks that a search evaluates before a scan is the cheaper way.
-const MOST_EVALUATED: usize = 8;
+const MOST_EVALUATED: usize = 2;
 
 /// How much more a host costs than a point of its front in kube-scheduler's arithmetic, in points for each of weight: what
 /// rounding down takes is then no more than what tells them apart.

@@ -5,6 +5,7 @@
 //! in records beside the columns and are read only at the border.
 
 mod column;
+mod description;
 mod device;
 mod journal;
 mod label;
@@ -219,6 +220,9 @@ impl Cell {
             return Err(HostError::DuplicateName { name: host.name.clone() });
         }
         self.devices.check(slot, host)?;
+        if self.is_described_as(slot, host) {
+            return Ok(());
+        }
         self.intern_resources(host)?;
         if is_renamed {
             let name: Arc<str> = Arc::from(host.name.as_str());
