@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 
-/// Two nodes, one of them tainted; a pod that runs, one that waits for room and one with terms between pods.
+/// Two nodes, one of them tainted; a pod that runs, one that waits for room and one with a claim.
 const DUMP: &str = r#"{"kind": "List", "apiVersion": "v1", "items": [
   {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "east", "labels": {"zone": "east"}},
    "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}}},
@@ -15,10 +15,9 @@ const DUMP: &str = r#"{"kind": "List", "apiVersion": "v1", "items": [
   {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "waits", "namespace": "shop", "uid": "2"},
    "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}}}]},
    "status": {"phase": "Pending"}},
-  {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "spread", "namespace": "shop", "uid": "3"},
+  {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "claims", "namespace": "shop", "uid": "3"},
    "spec": {"tolerations": [{"key": "spot", "operator": "Exists"}],
-     "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
-       "labelSelector": {"matchLabels": {"app": "spread"}}}],
+     "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
      "containers": [{"name": "c", "resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}}}]},
    "status": {"phase": "Pending"}}
 ]}"#;
@@ -45,9 +44,13 @@ fn a_pod_that_runs_is_taken_off_its_node_first() {
 
 #[test]
 fn what_is_not_looked_at_is_said() {
-    let ran = folder().runs("explain cluster shop/spread --dump dump.json");
+    let ran = folder().runs("explain cluster shop/claims --dump dump.json");
     assert!(ran.out.contains("  placed on west\n"), "{}", ran.out);
-    assert!(ran.err.contains("note: ") && ran.err.contains("topologySpreadConstraints[0]"), "{}", ran.err);
+    assert!(
+        ran.err.contains("note: ") && ran.err.contains("volumes[0].persistentVolumeClaim"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
