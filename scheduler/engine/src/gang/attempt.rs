@@ -41,34 +41,54 @@ impl Attempt {
 }
 
 impl Scheduler {
-    /// Places members in order, each on the best host of a domain or of all. A class of which one finds no host gets no
-    /// more. Stops early where `least` cannot be reached any more.
+    /// Places members in order, each on the best host of a domain or of all. A class of which one finds no host waits until
+    /// all others have been tried: where members want to be beside each other, these may have made a place for it. Stops
+    /// early where `least` cannot be reached any more.
     pub(super) fn attempt(&mut self, gang: &Gang, domain: Option<&Domain>, least: usize) -> Attempt {
         let mut attempt = Attempt::default();
-        let mut left = gang.len();
-        for (class, count) in &gang.members {
-            let mut within = domain.map(Within::new);
-            for placed in 0..*count {
-                let choice = match &mut within {
-                    Some(within) => self.decide_within(*class, within),
-                    None => self.find(*class),
-                };
-                let placement = choice.and_then(|choice| {
-                    Some((choice.score, self.try_place(*class, choice.host, choice.devices).ok()?))
-                });
-                let Some((score, placement)) = placement else {
-                    attempt.refused = attempt.refused.or(Some(*class));
-                    left -= count - placed;
+        let mut missing = gang.members.clone();
+        // Only terms between pods let a pod in where another was placed.
+        let may_open = gang.members.iter().any(|(class, _)| matches!(self.reshape(*class), Some(Some(_))));
+        loop {
+            let before = attempt.members.len();
+            let mut left: usize = missing.iter().map(|(_, count)| *count).sum();
+            for (class, count) in &mut missing {
+                left -= *count;
+                *count -= self.place_members(&mut attempt, *class, *count, domain);
+                if !may_open && attempt.members.len() + left < least {
                     break;
-                };
-                attempt.members.push(PlacedMember { class: *class, placement, score });
-                left -= 1;
+                }
             }
-            if attempt.members.len() + left < least {
+            missing.retain(|(_, count)| *count > 0);
+            if !may_open || missing.is_empty() || attempt.members.len() == before {
                 break;
             }
         }
+        attempt.refused = missing.first().map(|(class, _)| *class);
         attempt
+    }
+
+    /// Places up to so many members of a class and returns how many found a host.
+    fn place_members(
+        &mut self,
+        attempt: &mut Attempt,
+        class: ClassId,
+        count: usize,
+        domain: Option<&Domain>,
+    ) -> usize {
+        let mut within = domain.map(Within::new);
+        for placed in 0..count {
+            let choice = match &mut within {
+                Some(within) => self.decide_within(class, within),
+                None => self.find(class),
+            };
+            let placement = choice.and_then(|choice| {
+                Some((choice.score, self.try_place(class, choice.host, choice.devices).ok()?))
+            });
+            let Some((score, placement)) = placement else { return placed };
+            attempt.members.push(PlacedMember { class, placement, score });
+        }
+        count
     }
 
     /// Takes an attempt back, the last member first.

@@ -126,17 +126,25 @@ impl Reference {
     /// Starts as many members as find a host.
     fn start(&mut self, gang: &Gang, domain: Option<Domain>) -> Started {
         let mut started = Started { domain, ..Started::default() };
-        for (member, (demand, count)) in gang.members.iter().enumerate() {
-            for _ in 0..*count {
-                let verdict = self.judge_among(demand, started.domain.as_ref());
-                let Some(best) = verdict.candidates.into_iter().next() else {
-                    started.refused = started.refused.or(Some(member));
-                    break;
-                };
-                let pod = self.try_place(demand, best.slot, best.devices).expect("the best host has room");
-                started.pods.push((pod, best));
+        let mut missing: Vec<usize> = gang.members.iter().map(|(_, count)| *count).collect();
+        // Members that want to be beside others may fit once these are there.
+        loop {
+            let before = started.pods.len();
+            for (member, (demand, _)) in gang.members.iter().enumerate() {
+                while missing[member] > 0 {
+                    let verdict = self.judge_among(demand, started.domain.as_ref());
+                    let Some(best) = verdict.candidates.into_iter().next() else { break };
+                    let pod =
+                        self.try_place(demand, best.slot, best.devices).expect("the best host has room");
+                    started.pods.push((pod, best));
+                    missing[member] -= 1;
+                }
+            }
+            if started.pods.len() == before {
+                break;
             }
         }
+        started.refused = missing.iter().position(|left| *left > 0);
         started
     }
 
