@@ -54,7 +54,7 @@ pub(crate) fn replicas(parameters: &Parameters, clock: Clock) -> Result<Figure, 
                     "decisions_per_second": rate.round(),
                     "claims_refused_percent": (seen.refused * 1000.0).round() / 1000.0,
                     "quality_lost_percent": (seen.lost * 1000.0).round() / 1000.0,
-                    "waiting": seen.waiting,
+                    "unplaced_for_100_bound": (seen.unplaced * 100.0).round() / 100.0,
                 }),
             );
         }
@@ -68,4 +68,24 @@ pub(crate) fn replicas(parameters: &Parameters, clock: Clock) -> Result<Figure, 
         .with("profile", parameters.profile.name())
         .with("missed", missed)
         .with("table", Value::Object(table)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_alone_is_never_refused_and_a_run_repeats() {
+        let parameters =
+            Parameters { hosts: Some(300), pods: Some(2_000), classes: Some(20), ..Parameters::default() };
+        let run = || replicas(&parameters, || 0).expect("it runs").parameters;
+        let first = run();
+        assert_eq!(first["table"].as_object().map(Map::len), Some(REPLICAS.len() * LOADS.len()));
+        for (load, _) in LOADS {
+            let alone = &first["table"][format!("1 at {load} %")];
+            assert_eq!(alone["claims_refused_percent"], 0.0, "{alone}");
+            assert_eq!(alone["quality_lost_percent"], 0.0, "{alone}");
+        }
+        assert_eq!(first, run());
+    }
 }

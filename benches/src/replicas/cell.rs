@@ -160,8 +160,8 @@ impl Hosts {
         if self.ledger.claim(&claim).refusal.is_some() {
             return Answered { running: None, scores: None };
         }
+        // Its spec never comes, so no host is told to run it, and what it takes is free once it is void.
         self.ledger.settle(EPOCH, &id, Settlement::Bound);
-        self.ledger.specified(&id);
         let placement = self.truth.as_mut().and_then(|truth| {
             let class = truth.class(demand).ok()?;
             truth.place(class, *self.truth_hosts.get(&host.host)?, host.devices).ok()

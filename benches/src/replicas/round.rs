@@ -1,6 +1,6 @@
 //! Rounds of decisions and claims.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use meridian_engine::{Demand, Profile};
@@ -23,6 +23,9 @@ const BATCH: usize = 64;
 
 /// How long a round takes, by the replicas' clocks.
 const ROUND: Duration = Duration::from_millis(1);
+
+/// Rounds after which a pod is given up that no host has room for.
+const PATIENCE: u64 = 8;
 
 /// Rounds between two times that the ledger tidies up.
 const TIDY: u64 = 2_000;
@@ -49,8 +52,8 @@ pub(super) struct Outcome {
     pub(super) refused: f64,
     /// How far the hosts chosen fall short of the best, in percent of its score.
     pub(super) lost: f64,
-    /// Pods that found no host, at the end.
-    pub(super) waiting: u64,
+    /// Pods that no host had room for, and that were given up, for each 100 that were bound.
+    pub(super) unplaced: f64,
 }
 
 /// A replica, and what it is to hear in the next round.
@@ -58,8 +61,10 @@ struct Replica {
     core: Core,
     hears: Vec<v1::PartitionMessage>,
     said: Vec<v1::Decision>,
-    /// Pods that it was sent and has not decided.
-    undecided: usize,
+    /// Pods that it was sent and has not decided, by number, with the round in which they were sent.
+    undecided: BTreeMap<usize, u64>,
+    /// Pods that it found no host for. They are given up, or those that are too large would soon be all that waits.
+    unplaced: u64,
 }
 
 struct World {
@@ -94,6 +99,7 @@ pub(super) fn run(setting: &Setting, profile: Profile, clock: Option<Clock>) -> 
         }
     }
     (world.claims, world.refused, world.scores) = (0, 0, [0; 2]);
+    world.replicas.iter_mut().for_each(|replica| replica.unplaced = 0);
     let before = clock.map_or(0, |clock| clock());
     let mut bound = 0;
     while bound < u64::from(setting.pods) {
@@ -111,7 +117,7 @@ pub(super) fn run(setting: &Setting, profile: Profile, clock: Option<Clock>) -> 
         rate: crate::engine::rate(bound, nanoseconds),
         refused: percent(world.refused as f64, world.claims as f64),
         lost: percent((world.scores[0] - world.scores[1]) as f64, world.scores[0] as f64),
-        waiting: world.replicas.iter().map(|replica| replica.undecided as u64).sum(),
+        unplaced: percent(world.replicas.iter().map(|replica| replica.unplaced as f64).sum(), bound as f64),
     })
 }
 
@@ -140,7 +146,13 @@ impl World {
                     profile: "default-scheduler".to_owned(),
                 }))
             });
-            replicas.push(Replica { core, hears: hears.collect(), said: Vec::new(), undecided: 0 });
+            replicas.push(Replica {
+                core,
+                hears: hears.collect(),
+                said: Vec::new(),
+                undecided: BTreeMap::new(),
+                unplaced: 0,
+            });
         }
         Ok(World {
             hosts,
@@ -200,7 +212,9 @@ impl World {
 
     /// Sends a replica new pods, as many as it can decide in a round.
     fn send(&mut self, replica: usize) {
-        let missing = BATCH.saturating_sub(self.replicas[replica].undecided);
+        self.replicas[replica].give_up(self.rounds);
+        let missing = BATCH.saturating_sub(self.replicas[replica].undecided.len());
+        let first = self.classes.len();
         let pods = (0..missing).map(|_| {
             let class = self.zipf.sample(&mut self.random) as u32 - 1;
             self.classes.push(class);
@@ -208,7 +222,8 @@ impl World {
         });
         let pods = pods.collect();
         self.offer(replica, pods);
-        self.replicas[replica].undecided += missing;
+        let sent = (first..first + missing).map(|pod| (pod, self.rounds));
+        self.replicas[replica].undecided.extend(sent);
     }
 
     fn offer(&mut self, replica: usize, pods: Vec<v1::PendingPod>) {
@@ -263,7 +278,7 @@ impl World {
             let outcomes = partition_message::Message::Outcomes(v1::Outcomes { outcomes });
             let replica = &mut self.replicas[number];
             replica.hears.push(partition(outcomes));
-            replica.undecided += again.len();
+            replica.undecided.extend(again.iter().map(|pod| (number_of(&pod.uid), self.rounds)));
             self.offer(number, again);
         }
         bound
@@ -271,6 +286,22 @@ impl World {
 }
 
 impl Replica {
+    /// Withdraws pods that have found no host for long.
+    fn give_up(&mut self, round: u64) {
+        let mut uids = Vec::new();
+        self.undecided.retain(|pod, sent| {
+            let waits_on = *sent + PATIENCE > round;
+            if !waits_on {
+                uids.push(uid_of(*pod));
+            }
+            waits_on
+        });
+        if !uids.is_empty() {
+            self.unplaced += uids.len() as u64;
+            self.hears.push(partition(partition_message::Message::Withdraw(v1::Withdraw { uids })));
+        }
+    }
+
     /// Hears what there is to hear and decides.
     fn work(&mut self, news: v1::HostChanges, now: Duration) -> Result<(), BenchError> {
         self.core.feed_message(0, news).map_err(failed)?;
@@ -280,7 +311,9 @@ impl Replica {
         self.core.pump(BATCH, now);
         while let Some(message) = self.core.take_message(0) {
             if let Some(replica_message::Message::Decisions(decisions)) = message.message {
-                self.undecided = self.undecided.saturating_sub(decisions.decisions.len());
+                for decision in &decisions.decisions {
+                    self.undecided.remove(&number_of(&decision.uid));
+                }
                 self.said.extend(decisions.decisions);
             }
         }
@@ -294,8 +327,11 @@ fn partition(message: partition_message::Message) -> v1::PartitionMessage {
 
 /// A pod as its partition says it; its number is the end of its uid.
 fn pending(pod: usize, class: u32, first: bool) -> v1::PendingPod {
-    let uid = format!("00000000-0000-4000-8000-{pod:012x}");
-    v1::PendingPod { uid, tenant: "tenant".to_owned(), class, first, ..Default::default() }
+    v1::PendingPod { uid: uid_of(pod), tenant: "tenant".to_owned(), class, first, ..Default::default() }
+}
+
+fn uid_of(pod: usize) -> String {
+    format!("00000000-0000-4000-8000-{pod:012x}")
 }
 
 fn number_of(uid: &str) -> usize {
