@@ -62,16 +62,7 @@ impl Hosts {
             number: 0,
         };
         for (number, shape) in (0..hosts).zip(shapes.iter().cycle()) {
-            let host = Host {
-                name: format!("host-{number:06}"),
-                allocatable: Resources {
-                    cpu_milli: shape.cpu_milli,
-                    memory: shape.memory,
-                    ..Resources::default()
-                },
-                pods: 250,
-                ..Host::default()
-            };
+            let host = host(number, *shape);
             made.ledger.add_host(HostNumber(number), &host, 1).map_err(failed)?;
             made.ledger.inventory(HostNumber(number), Vec::new(), false);
             if let Some(truth) = &mut made.truth {
@@ -89,17 +80,7 @@ impl Hosts {
     pub(super) fn account(&mut self, hosts: u32, shapes: &[Shape]) -> v1::HostChanges {
         self.ledger.take_changes();
         let changes = (0..hosts).zip(shapes.iter().cycle()).map(|(number, shape)| {
-            let host = Host {
-                name: format!("host-{number:06}"),
-                allocatable: Resources {
-                    cpu_milli: shape.cpu_milli,
-                    memory: shape.memory,
-                    ..Resources::default()
-                },
-                pods: 250,
-                ..Host::default()
-            };
-            let host = Some(host_to_message(&host));
+            let host = Some(host_to_message(&host(number, *shape)));
             change(host_change::Change::Host(v1::HostState { number, host, incarnation: 1, ready: true }))
         });
         let changes = changes.collect();
@@ -190,6 +171,13 @@ impl Hosts {
             None => Ok(()),
         }
     }
+}
+
+/// An empty host of a shape.
+fn host(number: u32, shape: Shape) -> Host {
+    let Shape { cpu_milli, memory } = shape;
+    let allocatable = Resources { cpu_milli, memory, ..Resources::default() };
+    Host { name: format!("host-{number:06}"), allocatable, pods: 250, ..Host::default() }
 }
 
 fn change(change: host_change::Change) -> v1::HostChange {
