@@ -181,8 +181,10 @@ impl World {
                 );
                 assert_eq!(self.sandboxes.insert(uid, true), None);
             }
-            Act::Stop { uid, .. } | Act::End { uid } => {
-                // Nothing to wait for in this world: it ends at once.
+            // Nothing to wait for in this world: what is to end does so at once. The last process of a pod goes once, and to
+            // stop what has none is no news; what is ended for good is told gone whatever there was of it.
+            Act::Stop { uid, .. } => self.exit(&uid),
+            Act::End { uid } => {
                 if let Some(lives) = self.sandboxes.get_mut(&uid) {
                     *lives = false;
                 }
@@ -200,6 +202,16 @@ impl World {
                 self.acknowledged = number;
             }
             Act::SendInventory => {}
+        }
+    }
+
+    /// The last process of a pod goes, if it has one.
+    fn exit(&mut self, uid: &PodUid) {
+        if let Some(lives) = self.sandboxes.get_mut(uid)
+            && std::mem::take(lives)
+        {
+            let step = self.duty.ended(uid);
+            self.queue(step);
         }
     }
 
@@ -226,15 +238,7 @@ impl World {
                 }
             }
             Happening::Work(most) => self.work(usize::from(most)),
-            Happening::Exit(pod) => {
-                let uid = uid(pod);
-                if let Some(lives) = self.sandboxes.get_mut(&uid)
-                    && std::mem::take(lives)
-                {
-                    let step = self.duty.ended(&uid);
-                    self.queue(step);
-                }
-            }
+            Happening::Exit(pod) => self.exit(&uid(pod)),
             Happening::Crash => self.boot(),
             Happening::LinkLost => {
                 self.work(usize::MAX);
