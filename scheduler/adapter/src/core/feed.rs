@@ -497,7 +497,12 @@ impl Core {
         let (by, message) = (self.name(profile), format!("binding rejected: {why}").into());
         self.tell(Told::Failed { by, pod, message, is_unschedulable: false });
         self.hosts.leave(&host, number, &mut self.engines);
-        self.avoided.push_back((now + 2 * self.limits.max_backoff, hold));
+        let avoided_until = now + 2 * self.limits.max_backoff;
+        self.avoided.push_back((avoided_until, hold));
+        // The room may well be its own, which others have left for it a moment ago: nobody else is to go for it meanwhile.
+        if let Some(pod) = self.pods.get_mut(number) {
+            pod.preempts_again = pod.preempts_again.max(avoided_until);
+        }
         self.back_off(number, now + backoff);
     }
 

@@ -15,7 +15,8 @@ use super::queue::LineId;
 use crate::metrics::Event;
 use crate::news::{BindOrder, EvictOrder, PodId, Told};
 
-/// How long a pod whose victims could not be stopped waits until it has others make way.
+/// How long a pod whose victims could not be stopped waits until it has others make way. One whose binding was refused waits
+/// for as long as the room there is avoided.
 const AGAIN: Duration = Duration::from_secs(60);
 
 impl Core {

@@ -327,6 +327,31 @@ fn a_nomination_ends_with_its_host_or_where_pods_may_not_be_stopped() {
 }
 
 #[test]
+fn nobody_else_makes_way_while_the_room_is_avoided_that_others_have_left() {
+    let mut core = core();
+    let low = [at(ranked("low", 500, 1), "a"), at(ranked("also", 500, 1), "a")];
+    let changes =
+        [host("a", 1_000)].into_iter().chain(pods(low.into_iter().chain([ranked("high", 500, 9)]).collect()));
+    assert!(step(&mut core, changes.collect(), 0).is_empty());
+    let evicted = evictions(&mut core);
+    let victim = evicted[0].2[0].clone();
+    let orders = step(&mut core, vec![Change::PodGone(pod(&victim, 0).id)], 1);
+    let [(name, _, number)] = &orders[..] else { panic!("{orders:?}") };
+    assert_eq!(name, "high");
+    // The server knows of the room a moment later than of the end of the pod that left it.
+    let refused = Change::Bound(*number, Outcome::Refused("no room yet".into()));
+    assert!(step(&mut core, vec![refused], 2).is_empty());
+    let after = 2 + 2 * LIMITS.max_backoff.as_millis() as u64;
+    for now in (2..after).step_by(500) {
+        assert!(step(&mut core, vec![host("a", 1_000)], now).is_empty());
+        assert_eq!((evictions(&mut core).len(), core.nominated), (0, 0), "at {now}");
+    }
+    assert_eq!(step(&mut core, vec![], after)[0].1, "a");
+    assert!(evictions(&mut core).is_empty());
+    check(&core);
+}
+
+#[test]
 fn budgets_are_kept_where_there_is_a_choice() {
     let mut core = core();
     let web = |pod: PodNews| PodNews { labels: [("app".to_owned(), "web".to_owned())].into(), ..pod };
