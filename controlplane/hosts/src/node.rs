@@ -109,7 +109,23 @@ pub(crate) fn describe_status(node: &mut Value, given: &Value) -> bool {
             changed |= set(status, field, value.clone());
         }
     }
+    // Of the conditions only which runtimes are ready is the agent's to say.
+    let said = said.and_then(|said| said.get("conditions")).and_then(Value::as_array);
+    for condition in said.into_iter().flatten().filter(|condition| is_of_runtime(condition)) {
+        let conditions = status.entry("conditions").or_insert_with(|| json!([]));
+        let Some(conditions) = conditions.as_array_mut() else { break };
+        match conditions.iter_mut().find(|known| known["type"] == condition["type"]) {
+            Some(known) if known == condition => continue,
+            Some(known) => *known = condition.clone(),
+            None => conditions.push(condition.clone()),
+        }
+        changed = true;
+    }
     changed
+}
+
+fn is_of_runtime(condition: &Value) -> bool {
+    condition["type"] == "ContainerRuntimeReady" || condition["type"] == "VmRuntimeReady"
 }
 
 /// Says in a Node's status how its host is; whether that changed anything.
@@ -240,6 +256,12 @@ mod tests {
         assert_eq!(node["metadata"]["labels"]["mine"], "1");
         assert_eq!(node["status"]["capacity"]["cpu"], "8");
         assert_eq!(node["spec"], before["spec"]);
+        let ready = json!({"type": "VmRuntimeReady", "status": "True"});
+        let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}, ready]}});
+        assert!(describe_status(&mut node, &ready) && !describe_status(&mut node, &ready));
+        let conditions = node["status"]["conditions"].as_array().unwrap();
+        assert!(conditions.iter().any(|one| one["type"] == "VmRuntimeReady" && one["status"] == "True"));
+        assert_eq!(Health::of(&node), Health::Ready);
     }
 
     #[test]

@@ -290,6 +290,7 @@ fn without_constraints(demand: &Demand) -> Demand {
         requests: demand.requests.clone(),
         scoring: demand.scoring,
         devices: demand.devices.clone(),
+        runtime: demand.runtime,
         ports: demand.ports.clone(),
         constraints: Constraints::default(),
         ..Demand::default()

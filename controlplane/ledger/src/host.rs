@@ -307,6 +307,7 @@ fn plain(host: &Host) -> Host {
         allocatable: host.allocatable.clone(),
         pods: host.pods,
         devices: host.devices.clone(),
+        overcommit: host.overcommit,
         ..Host::default()
     }
 }

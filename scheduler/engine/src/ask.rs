@@ -1,7 +1,8 @@
 //! The load-dependent part of a demand, compiled: what a pod takes from the host it is placed on.
 
-use crate::cell::Cell;
-use crate::demand::{Demand, HostPort};
+use crate::cell::{Amounts, Cell, shareable};
+use crate::demand::{Demand, HostPort, Runtime};
+use crate::host::Overcommit;
 use crate::resource::ResourceId;
 use crate::topology;
 
@@ -18,6 +19,8 @@ pub(crate) struct Ask {
     pub(crate) unknown: Vec<String>,
     /// What terms between pods can tell of the pod.
     pub(crate) member: topology::Id,
+    /// What it comes to on the hosts of each pool; none where it is the same on all hosts.
+    pub(crate) by_pool: Vec<Ask>,
 }
 
 /// All of an ask but for what terms between pods can tell.
@@ -28,6 +31,7 @@ pub(crate) struct AskKey {
     devices: Option<DeviceAsk>,
     ports: Vec<HostPort>,
     unknown: Vec<String>,
+    shares: bool,
 }
 
 /// `count` devices with `milli` thousandths of each.
@@ -55,7 +59,7 @@ impl Ask {
                 None => unknown.push(name.to_owned()),
             }
         }
-        Ask {
+        let ask = Ask {
             requests,
             scoring: [demand.scoring.cpu_milli, demand.scoring.memory],
             devices: demand
@@ -65,7 +69,58 @@ impl Ask {
             ports: demand.ports.clone(),
             unknown,
             member,
+            by_pool: Vec::new(),
+        };
+        match demand.runtime {
+            Runtime::Containers => ask,
+            Runtime::VirtualMachine => ask.sharing(cell),
         }
+    }
+
+    /// The same for a pod that shares CPUs and memory with others by its host's ratio.
+    fn sharing(mut self, cell: &Cell) -> Ask {
+        self.by_pool = cell.pools.ratios().iter().map(|ratio| self.counted(*ratio)).collect();
+        self
+    }
+
+    /// What the pod must find free on a host of a ratio, and what scoring counts there.
+    fn counted(&self, ratio: Overcommit) -> Ask {
+        let counted = |(resource, quantity): &(ResourceId, i64)| match shareable(*resource) {
+            Some(number) => (*resource, ratio.counted(number, *quantity)),
+            None => (*resource, *quantity),
+        };
+        Ask {
+            requests: self.requests.iter().map(counted).collect(),
+            scoring: [ratio.counted(0, self.scoring[0]), ratio.counted(1, self.scoring[1])],
+            devices: self.devices,
+            ports: self.ports.clone(),
+            unknown: self.unknown.clone(),
+            member: self.member,
+            by_pool: Vec::new(),
+        }
+    }
+
+    /// Whether the pod shares CPUs and memory with others, so that it comes to less on some hosts.
+    #[inline]
+    pub(crate) fn shares(&self) -> bool {
+        !self.by_pool.is_empty()
+    }
+
+    /// What the pod comes to on a host.
+    #[inline]
+    pub(crate) fn at(&self, cell: &Cell, slot: usize) -> &Ask {
+        if self.shares() { &self.by_pool[cell.pools.of(slot)] } else { self }
+    }
+
+    /// What it adds to what the machines that share on a host ask for.
+    pub(crate) fn amounts(&self) -> Amounts {
+        [self.request(ResourceId::CPU), self.request(ResourceId::MEMORY), self.scoring[0], self.scoring[1]]
+    }
+
+    /// Whether the cell has learned of resources or ratios since.
+    pub(crate) fn is_stale(&self, cell: &Cell) -> bool {
+        self.unknown.iter().any(|name| cell.resource(name).is_some())
+            || (self.shares() && self.by_pool.len() != cell.pools.len())
     }
 
     /// What tells classes apart that ask for different things.
@@ -76,6 +131,7 @@ impl Ask {
             devices: self.devices,
             ports: self.ports.clone(),
             unknown: self.unknown.clone(),
+            shares: self.shares(),
         }
     }
 

@@ -118,7 +118,8 @@ pub(crate) struct Found {
 pub(crate) fn applies<'a>(context: &Context<'a>) -> Option<&'a Linear> {
     let linear = context.plugins.linear.as_ref()?;
     // A profile that packs likes best the hosts that have no room: bounds that know nothing of room would mislead.
-    (linear.free && Linear::holds(context.set)).then_some(linear)
+    // Nor do they know of pods that come to less on some hosts.
+    (linear.free && Linear::holds(context.set) && !context.ask.shares()).then_some(linear)
 }
 
 fn dominance(linear: &Linear) -> Dominance {

@@ -10,6 +10,7 @@ mod device;
 mod journal;
 mod label;
 mod nomination;
+mod pool;
 mod port;
 mod record;
 mod taint;
@@ -25,10 +26,12 @@ pub(crate) use self::column::{Columns, block_of, shares};
 pub(crate) use self::device::{DeviceSet, DeviceTable};
 pub(crate) use self::journal::Journal;
 pub(crate) use self::label::LabelIndex;
+pub(crate) use self::pool::{Amounts, MAX_POOLS, Pools, shareable};
 pub(crate) use self::port::PortTable;
 pub(crate) use self::record::Record;
 pub(crate) use self::taint::TaintTable;
 use crate::ask::Ask;
+use crate::demand::Runtime;
 use crate::host::{DEVICE_MILLI, Host, HostError, TaintEffect};
 use crate::placement::{PlaceError, Placement, ReleaseError};
 use crate::resource::{MAX_RESOURCES, ResourceId, ResourceTable, Resources};
@@ -60,6 +63,9 @@ pub struct Cell {
     pub(crate) cordoned: Vec<u64>,
     /// Hosts that take only pods that tolerate something: cordoned, or with a taint that repels.
     pub(crate) apart: Vec<u64>,
+    /// Hosts that start containers, and those that start virtual machines.
+    pub(crate) runs: [Vec<u64>; 2],
+    pub(crate) pools: Pools,
     pub(crate) records: Vec<Option<Record>>,
     pub(crate) labels: LabelIndex,
     pub(crate) taints: TaintTable,
@@ -117,6 +123,8 @@ impl Cell {
             alive: Vec::new(),
             cordoned: Vec::new(),
             apart: Vec::new(),
+            runs: Default::default(),
+            pools: Pools::default(),
             records: Vec::new(),
             labels: LabelIndex::default(),
             taints: TaintTable::default(),
@@ -193,6 +201,7 @@ impl Cell {
         if self.by_name.contains_key(host.name.as_str()) {
             return Err(HostError::DuplicateName { name: host.name.clone() });
         }
+        self.check_pool(host)?;
         self.intern_resources(host)?;
         let slot = match self.free_slots.pop() {
             Some(Reverse(slot)) => slot as usize,
@@ -205,6 +214,7 @@ impl Cell {
         self.columns.open(slot);
         self.records[slot] = Some(Record { name, labels: Vec::new(), taints: Vec::new() });
         self.devices.set(slot, host.devices.as_ref());
+        self.pools.set(slot, host.overcommit);
         self.count(host);
         self.describe(slot, host);
         Ok(self.id(slot))
@@ -223,6 +233,7 @@ impl Cell {
         if self.is_described_as(slot, host) {
             return Ok(());
         }
+        self.check_pool(host)?;
         self.intern_resources(host)?;
         if is_renamed {
             let name: Arc<str> = Arc::from(host.name.as_str());
@@ -234,6 +245,7 @@ impl Cell {
         }
         self.discount(slot);
         self.devices.set(slot, host.devices.as_ref());
+        self.move_to_pool(slot, host);
         self.count(host);
         self.describe(slot, host);
         Ok(())
@@ -253,6 +265,10 @@ impl Cell {
         self.columns.close(slot);
         self.ports.clear(slot);
         self.devices.clear(slot);
+        self.pools.clear(slot);
+        for runs in &mut self.runs {
+            runs[slot / BLOCK] &= !(1 << (slot % BLOCK));
+        }
         self.alive[slot / BLOCK] &= !(1 << (slot % BLOCK));
         self.cordoned[slot / BLOCK] &= !(1 << (slot % BLOCK));
         self.apart[slot / BLOCK] &= !(1 << (slot % BLOCK));
@@ -278,7 +294,7 @@ impl Cell {
             return Err(PlaceError::Insufficient { resource: resource.clone() });
         }
         let slot = host.index();
-        for (resource, request) in &ask.requests {
+        for (resource, request) in &ask.at(self, slot).requests {
             if !crate::fit::admits(self.columns.free(*resource, slot), *request) {
                 return Err(PlaceError::Insufficient { resource: self.resources.name(*resource).to_owned() });
             }
@@ -293,14 +309,51 @@ impl Cell {
 
     /// Takes all that is asked for but devices.
     fn take(&mut self, slot: usize, ask: &Ask) {
-        for (resource, request) in &ask.requests {
-            self.columns.take(*resource, slot, *request);
+        if ask.shares() {
+            self.share(slot, ask, 1);
+        } else {
+            for (resource, request) in &ask.requests {
+                self.columns.take(*resource, slot, *request);
+            }
+            self.columns.take_scoring(slot, ask.scoring);
         }
-        self.columns.take_scoring(slot, ask.scoring);
         self.columns.take_padded(slot, i32::from(ask.is_padded()));
         self.ports.bind(slot, &ask.ports);
         self.topology.start(ask.member, slot);
         self.journal.change(slot);
+    }
+
+    /// Takes what a machine that shares asks for (`sign` 1), or gives it back (-1): it counts by what all that share on the
+    /// host come to.
+    fn share(&mut self, slot: usize, ask: &Ask, sign: i64) {
+        let before = self.pools.counted(slot);
+        self.pools.share(slot, ask.amounts().map(|amount| sign * amount));
+        self.recount(slot, before);
+        for (resource, request) in ask.requests.iter().filter(|(resource, _)| shareable(*resource).is_none())
+        {
+            self.columns.take(*resource, slot, sign * *request);
+        }
+    }
+
+    /// Has the columns follow what the machines that share on a host count for, which was `before`.
+    fn recount(&mut self, slot: usize, before: Amounts) {
+        let now = self.pools.counted(slot);
+        for (resource, number) in [(ResourceId::CPU, 0), (ResourceId::MEMORY, 1)] {
+            self.columns.take(resource, slot, now[number] - before[number]);
+        }
+        self.columns.take_scoring(slot, [now[2] - before[2], now[3] - before[3]]);
+    }
+
+    fn check_pool(&self, host: &Host) -> Result<(), HostError> {
+        let has_room = self.pools.has_room_for(host.overcommit);
+        has_room.then_some(()).ok_or_else(|| HostError::TooManyPools { name: host.name.clone() })
+    }
+
+    /// Has a host's ratio be another one, for what runs there as well.
+    fn move_to_pool(&mut self, slot: usize, host: &Host) {
+        let before = self.pools.counted(slot);
+        self.pools.set(slot, host.overcommit);
+        self.recount(slot, before);
     }
 
     /// Gives back what a placement took.
@@ -310,16 +363,33 @@ impl Cell {
         }
         let slot = placement.host().index();
         let ask = placement.ask();
-        for (resource, request) in &ask.requests {
-            self.columns.take(*resource, slot, -*request);
+        if ask.shares() {
+            self.share(slot, ask, -1);
+        } else {
+            for (resource, request) in &ask.requests {
+                self.columns.take(*resource, slot, -*request);
+            }
+            self.columns.take_scoring(slot, [-ask.scoring[0], -ask.scoring[1]]);
         }
-        self.columns.take_scoring(slot, [-ask.scoring[0], -ask.scoring[1]]);
         self.columns.take_padded(slot, -i32::from(ask.is_padded()));
         self.ports.unbind(slot, &ask.ports);
         self.devices.give(slot, ask.devices.as_ref(), placement.devices());
         self.topology.stop(placement.member(), slot);
         self.journal.change(slot);
         Ok(())
+    }
+
+    /// Whether a host starts what a pod is run by.
+    pub(crate) fn is_ready_for(&self, runtime: Runtime, slot: usize) -> bool {
+        self.ready_for(runtime)[slot / BLOCK] >> (slot % BLOCK) & 1 == 1
+    }
+
+    /// The hosts that start what a pod is run by.
+    pub(crate) fn ready_for(&self, runtime: Runtime) -> &[u64] {
+        match runtime {
+            Runtime::Containers => &self.runs[0],
+            Runtime::VirtualMachine => &self.runs[1],
+        }
     }
 
     /// The largest CPU of a host, in thousandths.
@@ -398,6 +468,8 @@ impl Cell {
             self.alive.push(0);
             self.cordoned.push(0);
             self.apart.push(0);
+            self.runs.iter_mut().for_each(|runs| runs.push(0));
+            self.pools.push_block();
             self.columns.push_block();
             self.journal.push_block();
         }
@@ -418,6 +490,10 @@ impl Cell {
             self.apart[block] |= bit;
         } else {
             self.apart[block] &= !bit;
+        }
+        let ready = [host.runtimes.containers, host.runtimes.virtual_machines];
+        for (runs, ready) in self.runs.iter_mut().zip(ready) {
+            runs[block] = runs[block] & !bit | if ready { bit } else { 0 };
         }
         let labels = self.labels.add(slot as u32, &host.labels);
         let taints = self.taints.add(slot as u32, &host.taints);

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::cell::{Cell, HostId};
+use crate::cell::{Cell, HostId, shareable};
 use crate::demand::HostPort;
 use crate::host::{DEVICE_MILLI, MAX_DEVICES};
 use crate::placement::Placement;
@@ -91,12 +91,15 @@ pub fn check<'a>(cell: &Cell, placements: impl IntoIterator<Item = &'a Placement
 
 fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut Vec<Violation>) {
     let name = || cell.name(host).unwrap_or_default().to_owned();
-    // What nominations hold may be in use by others still.
     let nominations: Vec<&Placement> =
         placed.iter().copied().filter(|placement| placement.is_nomination()).collect();
     for resource in cell.resources.ids() {
-        let sum: i64 = placed.iter().map(|placement| placement.ask().request(resource)).sum();
-        let waiting: i64 = nominations.iter().map(|placement| placement.ask().request(resource)).sum();
+        let counts = |placement: &Placement| placement.ask().request(resource);
+        let sum = sum_on(cell, host, placed, shareable(resource), counts);
+        // What nominations hold may be in use by others still.
+        let seated: Vec<&Placement> =
+            placed.iter().copied().filter(|placement| !placement.is_nomination()).collect();
+        let waiting = sum - sum_on(cell, host, &seated, shareable(resource), counts);
         compare(
             violations,
             name,
@@ -107,7 +110,7 @@ fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut
         );
     }
     for (number, resource) in [ResourceId::CPU, ResourceId::MEMORY].into_iter().enumerate() {
-        let sum: i64 = placed.iter().map(|placement| placement.ask().scoring[number]).sum();
+        let sum = sum_on(cell, host, placed, Some(number), |placement| placement.ask().scoring[number]);
         let accounted = cell.columns.scoring_requested(resource, host.index());
         // Scoring may count more than there is.
         compare(violations, name, "scoring", sum, accounted, i64::MAX);
@@ -134,6 +137,24 @@ fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut
         let (host, resource) = (name(), "ports".to_owned());
         violations.push(Violation::Miscounted { host, resource, placed: ports.len() as i64, accounted });
     }
+}
+
+/// What placements come to on a host: of CPU (0) and memory (1), machines that share count by its ratio.
+fn sum_on(
+    cell: &Cell,
+    host: HostId,
+    placements: &[&Placement],
+    shareable: Option<usize>,
+    counts: impl Fn(&Placement) -> i64,
+) -> i64 {
+    let (mut full, mut shared) = (0, 0);
+    for placement in placements {
+        match shareable {
+            Some(_) if placement.ask().shares() => shared += counts(placement),
+            _ => full += counts(placement),
+        }
+    }
+    full + shareable.map_or(0, |number| cell.pools.ratio(host.index()).counted(number, shared))
 }
 
 /// Per device, what placements have of it, in thousandths.

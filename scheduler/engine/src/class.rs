@@ -113,7 +113,11 @@ impl ClassTable {
         cell.topology = topology;
         let class = Class {
             ask: Arc::new(Ask::new(&demand, cell, terms.member)),
-            set: constraints.intern(ConstraintKey { constraints: demand.constraints.clone(), models }),
+            set: constraints.intern(ConstraintKey {
+                constraints: demand.constraints.clone(),
+                models,
+                runtime: demand.runtime,
+            }),
             demand: Arc::clone(&demand),
             terms,
             shape: None,
@@ -151,13 +155,14 @@ impl ClassTable {
         self.classes.get(id.index())?.as_ref()
     }
 
-    /// The class as it is to the cell now: resources that nobody offered when it was compiled may have come.
+    /// The class as it is to the cell now: resources and ratios that nobody had when it was compiled may
+    /// have come.
     pub(crate) fn refresh(&mut self, id: ClassId, cell: &Cell) -> Option<&mut Class> {
         if !self.is_current(id) {
             return None;
         }
         let class = self.classes.get_mut(id.index())?.as_mut()?;
-        if class.ask.unknown.iter().any(|name| cell.resource(name).is_some()) {
+        if class.ask.is_stale(cell) {
             class.ask = Arc::new(Ask::new(&class.demand, cell, class.terms.member));
             class.shaped = None;
             self.index_bytes -= class.index.take().map_or(0, |index| index.bytes());

@@ -13,11 +13,12 @@ pub(crate) use self::set::{ConstraintSet, has_model};
 pub(crate) use self::table::{ConstraintTable, SetId};
 pub(crate) use self::taint::{first_untolerated, tolerates_cordon};
 
-use crate::demand::Constraints;
+use crate::demand::{Constraints, Runtime};
 
-/// What tells constraint sets apart: the constraints and the acceptable device models.
+/// What tells constraint sets apart: the constraints, the acceptable device models and what runs the pod.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ConstraintKey {
     pub(crate) constraints: Constraints,
     pub(crate) models: Vec<String>,
+    pub(crate) runtime: Runtime,
 }

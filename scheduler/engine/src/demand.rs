@@ -24,6 +24,8 @@ pub struct Demand {
     pub scoring: ScoringRequests,
     /// Shareable accelerators.
     pub devices: Option<DeviceDemand>,
+    /// What runs it.
+    pub runtime: Runtime,
     /// Ports of the host that the pod binds.
     pub ports: Vec<HostPort>,
     /// Where the pod may and would rather run, whatever the load.
@@ -32,6 +34,16 @@ pub struct Demand {
     pub identity: Identity,
     /// What the pod wants of the pods around it.
     pub terms: PodTerms,
+}
+
+/// What runs a pod on its host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Runtime {
+    /// Containers. They count in full wherever they run.
+    #[default]
+    Containers,
+    /// A virtual machine. Its CPUs and memory count by its host's [`Overcommit`](crate::Overcommit).
+    VirtualMachine,
 }
 
 /// The CPU and memory that scoring counts for a pod.

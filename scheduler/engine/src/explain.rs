@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::cell::{BLOCK, Cell, HostId};
 use crate::constraint::{first_untolerated, has_model, matches_constraints, tolerates_cordon};
+use crate::demand::Runtime;
 use crate::fit;
 use crate::mask;
 use crate::plugins::Context;
@@ -119,6 +120,7 @@ pub(crate) fn explain(context: &Context<'_>, rules: Option<&Rules>) -> Explanati
 
 fn parts(context: &Context<'_>, view: &View<'_>, slot: usize) -> Vec<ScorePart> {
     let (block, bit) = (slot / BLOCK, slot % BLOCK);
+    let view = View { ask: view.ask.at(view.cell, slot), ..*view };
     context
         .plugins
         .scores
@@ -126,7 +128,7 @@ fn parts(context: &Context<'_>, view: &View<'_>, slot: usize) -> Vec<ScorePart> 
         .map(|score| {
             let mut points = [0; BLOCK];
             if !score.plugin.skips(context.ask) {
-                score.plugin.score(view, block, 1 << bit, &mut points);
+                score.plugin.score(&view, block, 1 << bit, &mut points);
             }
             ScorePart { plugin: score.name, score: i64::from(points[bit]), weight: i64::from(score.weight) }
         })
@@ -150,7 +152,8 @@ fn refusals_of(
     filter: FilterPlugin,
     slot: usize,
 ) -> Vec<String> {
-    let Context { cell, ask, set, .. } = context;
+    let Context { cell, set, .. } = context;
+    let ask = context.ask.at(cell, slot);
     let constraints = &set.key.constraints;
     let Some(record) = &cell.records[slot] else { return Vec::new() };
     let when = |refused: bool, reason: &str| if refused { vec![reason.to_owned()] } else { Vec::new() };
@@ -171,6 +174,13 @@ fn refusals_of(
         FilterPlugin::NodeAffinity => when(
             !matches_constraints(cell, record, constraints),
             "node(s) didn't match Pod's node affinity/selector",
+        ),
+        FilterPlugin::RuntimeReady => when(
+            !cell.is_ready_for(set.key.runtime, slot),
+            match set.key.runtime {
+                Runtime::Containers => "node(s) had no ready container runtime",
+                Runtime::VirtualMachine => "node(s) had no ready virtual machine runtime",
+            },
         ),
         FilterPlugin::NodePorts => when(
             !cell.ports.admits(slot, &ask.ports),

@@ -18,6 +18,9 @@ pub(crate) fn fitting(cell: &Cell, ask: &Ask, block: usize, mut mask: u64) -> u6
     if !ask.unknown.is_empty() {
         return 0;
     }
+    if ask.shares() {
+        return sharing(cell, ask, block, mask);
+    }
     for (resource, request) in &ask.requests {
         let (least, most) = cell.columns.extremes(*resource, block);
         if !admits(most, *request) {
@@ -32,6 +35,13 @@ pub(crate) fn fitting(cell: &Cell, ask: &Ask, block: usize, mut mask: u64) -> u6
         }
     }
     mask
+}
+
+/// The same for a pod that comes to less on some hosts.
+fn sharing(cell: &Cell, ask: &Ask, block: usize, mask: u64) -> u64 {
+    let mut fits = 0;
+    cell.pools.split(block, mask, |pool, hosts| fits |= fitting(cell, &ask.by_pool[pool], block, hosts));
+    fits
 }
 
 /// The hosts of a block, among those of `mask`, that can take `ask` now: room, ports and devices.

@@ -10,6 +10,9 @@ pub const MAX_DEVICES: u32 = 64;
 /// The capacity of one device, in thousandths.
 pub const DEVICE_MILLI: u32 = 1000;
 
+/// The most that a host may be overcommitted, in percent.
+pub const MAX_OVERCOMMIT: u32 = 6_400;
+
 /// A host as its operator describes it. Names appear only here; the cell keeps columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
@@ -27,6 +30,41 @@ pub struct Host {
     pub unschedulable: bool,
     /// Shareable accelerators, all of one model.
     pub devices: Option<Devices>,
+    /// Which kinds of pods it can start now.
+    pub runtimes: Runtimes,
+    /// How far virtual machines may ask for more than it has.
+    pub overcommit: Overcommit,
+}
+
+/// Which runtimes of a host are ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Runtimes {
+    /// It starts containers.
+    pub containers: bool,
+    /// It starts virtual machines.
+    pub virtual_machines: bool,
+}
+
+impl Default for Runtimes {
+    fn default() -> Self {
+        Runtimes { containers: true, virtual_machines: false }
+    }
+}
+
+/// How far virtual machines that share CPUs and memory may ask for more than a host has, in percent of it: with 400, four
+/// vCPUs count as one CPU. Containers always count in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Overcommit {
+    /// Of CPU: 100 to [`MAX_OVERCOMMIT`].
+    pub cpu_percent: u32,
+    /// Of memory: 100 to [`MAX_OVERCOMMIT`].
+    pub memory_percent: u32,
+}
+
+impl Default for Overcommit {
+    fn default() -> Self {
+        Overcommit { cpu_percent: 100, memory_percent: 100 }
+    }
 }
 
 /// The accelerators of one host: `count` devices of one `model`, each divisible into thousandths.
@@ -115,6 +153,22 @@ pub enum HostError {
         /// The host's name.
         name: String,
     },
+    /// A ratio below one, or absurdly large.
+    #[error("host {name}: overcommit of {resource} is {percent} %, want 100 to {MAX_OVERCOMMIT}")]
+    Overcommit {
+        /// The host's name.
+        name: String,
+        /// `cpu` or `memory`.
+        resource: &'static str,
+        /// What was given.
+        percent: u32,
+    },
+    /// More ratios than the cell tells apart.
+    #[error("host {name}: the cell already knows {limit} overcommit ratios", limit = crate::cell::MAX_POOLS)]
+    TooManyPools {
+        /// The host's name.
+        name: String,
+    },
     /// The id names no host, or one that has been removed.
     #[error("no such host: it has been removed")]
     Gone,
@@ -135,6 +189,12 @@ impl Host {
                 resource: "pods".to_owned(),
                 quantity: self.pods,
             });
+        }
+        let Overcommit { cpu_percent, memory_percent } = self.overcommit;
+        for (resource, percent) in [("cpu", cpu_percent), ("memory", memory_percent)] {
+            if !(100..=MAX_OVERCOMMIT).contains(&percent) {
+                return Err(HostError::Overcommit { name: self.name.clone(), resource, percent });
+            }
         }
         for (position, taint) in self.taints.iter().enumerate() {
             if self.taints[..position].contains(taint) {

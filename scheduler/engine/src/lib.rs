@@ -40,7 +40,7 @@ pub use self::checker::{Violation, check};
 pub use self::class::ClassId;
 pub use self::demand::{
     Constraints, Demand, DemandError, DeviceDemand, HostPort, Identity, LabelSelector, Operator,
-    PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, ScoringRequests, SelectorTerm,
+    PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, Runtime, ScoringRequests, SelectorTerm,
     SpreadConstraint, Toleration, TolerationOperator, WeightedPodTerm,
 };
 pub use self::explain::{Candidate, Explanation, ScorePart};
@@ -48,7 +48,10 @@ pub use self::gang::{
     Gang, GangError, GangExplanation, GangPlan, MAX_GANG, PlacedGang, PlacedMember, RefusedMember, Topology,
     TopologyDomain,
 };
-pub use self::host::{DEVICE_MILLI, Devices, Host, HostError, MAX_DEVICES, Taint, TaintEffect};
+pub use self::host::{
+    DEVICE_MILLI, Devices, Host, HostError, MAX_DEVICES, MAX_OVERCOMMIT, Overcommit, Runtimes, Taint,
+    TaintEffect,
+};
 pub use self::placement::{PlaceError, Placement, ReleaseError};
 pub use self::preempt::{Preemption, PreemptionExplanation, Running};
 pub use self::profile::{

@@ -211,8 +211,37 @@ impl<'a> Context<'a> {
         extremes
     }
 
+    /// The same for a pod as it is on the hosts of a pool.
+    fn within(&self, pool: usize) -> Context<'a> {
+        Context { ask: &self.ask.by_pool[pool], ..*self }
+    }
+
+    /// The points of the hosts of `feasible` where the pod comes to less on some hosts, as `score` has them for each pool.
+    #[cold]
+    fn by_pool(
+        &self,
+        view: &View<'_>,
+        block: usize,
+        feasible: u64,
+        score: impl Fn(&Context<'_>, &View<'_>, u64) -> Points,
+    ) -> Points {
+        let mut all = [0; BLOCK];
+        self.cell.pools.split(block, feasible, |pool, hosts| {
+            let context = self.within(pool);
+            let points = score(&context, &View { ask: context.ask, ..*view }, hosts);
+            for bit in crate::mask::bits(hosts) {
+                all[bit] = points[bit];
+            }
+        });
+        all
+    }
+
     /// The total scores of the feasible hosts of a block.
     pub(crate) fn totals(&self, view: &View<'_>, block: usize, feasible: u64) -> Points {
+        if self.ask.shares() {
+            return self
+                .by_pool(view, block, feasible, |context, view, hosts| context.totals(view, block, hosts));
+        }
         let mut totals = [0; BLOCK];
         let mut points = [0; BLOCK];
         for score in &self.plugins.scores {
@@ -228,6 +257,11 @@ impl<'a> Context<'a> {
     /// The scores of the feasible hosts of a block but for what other pods add; without what no load changes where
     /// that is added elsewhere.
     pub(crate) fn base(&self, view: &View<'_>, block: usize, feasible: u64, without_statics: bool) -> Points {
+        if self.ask.shares() {
+            return self.by_pool(view, block, feasible, |context, view, hosts| {
+                context.base(view, block, hosts, without_statics)
+            });
+        }
         let mut totals = [0; BLOCK];
         if let Some(linear) = &self.plugins.linear
             && Linear::holds(self.set)
@@ -256,6 +290,14 @@ impl<'a> Context<'a> {
     pub(crate) fn best(&self, view: &View<'_>, block: usize, feasible: u64) -> Key {
         if feasible == 0 {
             return NONE;
+        }
+        if self.ask.shares() {
+            let mut best = NONE;
+            self.cell.pools.split(block, feasible, |pool, hosts| {
+                let context = self.within(pool);
+                best = best.max(context.best(&View { ask: context.ask, ..*view }, block, hosts));
+            });
+            return best;
         }
         if let Some(linear) = &self.plugins.linear
             && Linear::holds(self.set)

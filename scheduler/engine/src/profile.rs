@@ -28,6 +28,8 @@ pub enum FilterPlugin {
     TaintToleration,
     /// Refuses hosts that the selector or the required affinity does not match.
     NodeAffinity,
+    /// Refuses hosts where what runs the pod is not ready. Never left out: the pod would not start.
+    RuntimeReady,
     /// Refuses hosts where a wanted port is taken.
     NodePorts,
     /// Refuses hosts without room. Never left out: hosts are not overcommitted.
@@ -42,11 +44,12 @@ pub enum FilterPlugin {
 
 impl FilterPlugin {
     /// All, in the order in which they are asked: a refused host is counted under the first that refuses it.
-    pub const ALL: [FilterPlugin; 9] = [
+    pub const ALL: [FilterPlugin; 10] = [
         FilterPlugin::NodeUnschedulable,
         FilterPlugin::NodeName,
         FilterPlugin::TaintToleration,
         FilterPlugin::NodeAffinity,
+        FilterPlugin::RuntimeReady,
         FilterPlugin::NodePorts,
         FilterPlugin::NodeResourcesFit,
         FilterPlugin::DeviceFit,
@@ -61,6 +64,7 @@ impl FilterPlugin {
             FilterPlugin::NodeName => "NodeName",
             FilterPlugin::TaintToleration => "TaintToleration",
             FilterPlugin::NodeAffinity => "NodeAffinity",
+            FilterPlugin::RuntimeReady => "RuntimeReady",
             FilterPlugin::NodePorts => "NodePorts",
             FilterPlugin::NodeResourcesFit => "NodeResourcesFit",
             FilterPlugin::DeviceFit => "DeviceFit",
@@ -71,7 +75,13 @@ impl FilterPlugin {
 
     /// Whether a profile may leave it out.
     pub fn is_optional(self) -> bool {
-        !matches!(self, FilterPlugin::NodePorts | FilterPlugin::NodeResourcesFit | FilterPlugin::DeviceFit)
+        !matches!(
+            self,
+            FilterPlugin::RuntimeReady
+                | FilterPlugin::NodePorts
+                | FilterPlugin::NodeResourcesFit
+                | FilterPlugin::DeviceFit
+        )
     }
 }
 
@@ -198,8 +208,8 @@ pub struct Profile {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
-    /// A filter without which hosts would be overcommitted.
-    #[error("profile {profile}: filter {filter} cannot be disabled, hosts would be overcommitted")]
+    /// A filter without which pods would go where they cannot run.
+    #[error("profile {profile}: filter {filter} cannot be disabled, pods would go where they cannot run")]
     MissingFilter {
         /// The profile's name.
         profile: String,

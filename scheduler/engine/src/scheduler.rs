@@ -302,7 +302,7 @@ impl Scheduler {
             set.admits(slot)
                 && !rules.is_some_and(|rules| self.cell.topology.lacks_labels(rules, slot))
                 && ask.unknown.is_empty()
-                && ask.requests.iter().all(|(resource, request)| {
+                && ask.at(&self.cell, slot).requests.iter().all(|(resource, request)| {
                     crate::fit::admits(self.cell.columns.allocatable(*resource, slot), *request)
                 })
                 && ask
@@ -322,6 +322,7 @@ impl Scheduler {
     }
 
     pub(crate) fn choose_devices(&self, slot: usize, ask: &crate::ask::Ask) -> u64 {
+        let ask = ask.at(&self.cell, slot);
         if let Some(supply) = &self.plugins.supply {
             return supply.choose_devices(&self.cell, ask, slot);
         }

@@ -10,6 +10,8 @@ use crate::error::{ObjectError, invalid};
 use crate::resources::{Listed, ResourceList};
 use crate::tree::{Path, read};
 
+mod machine;
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Node<'a> {
@@ -26,6 +28,8 @@ struct Node<'a> {
 struct Metadata<'a> {
     name: &'a str,
     labels: BTreeMap<String, String>,
+    #[serde(borrow)]
+    annotations: machine::Annotations<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -51,6 +55,8 @@ struct Status<'a> {
     allocatable: Option<Listed<'a>>,
     #[serde(borrow)]
     capacity: Option<Listed<'a>>,
+    #[serde(borrow)]
+    conditions: Vec<machine::Condition<'a>>,
 }
 
 /// Turns a Node object into a host.
@@ -59,6 +65,10 @@ struct Status<'a> {
 /// it. A node that does not say how many pods it takes takes none, as in kube-scheduler. Everything that is not
 /// `cpu`, `memory`, `ephemeral-storage` or `pods` becomes an extended resource, huge pages in bytes. Shareable
 /// devices are none: Kubernetes hands out whole accelerators, and they are extended resources.
+///
+/// The conditions `ContainerRuntimeReady` and `VmRuntimeReady` say which pods it starts; without them it starts containers
+/// alone. The annotations `meridian.io/cpu-overcommit` and `meridian.io/memory-overcommit` say how far virtual machines may
+/// ask for more than it has, such as `4` or `1.5`.
 pub fn host_from_node(node: &Value) -> Result<Host, ObjectError> {
     let root = Path::Root;
     let node: Node<'_> = read(node, &root)?;
@@ -84,6 +94,8 @@ pub fn host_from_node(node: &Value) -> Result<Host, ObjectError> {
         taints: taints(&node.spec.taints, &spec.field("taints"))?,
         unschedulable: node.spec.unschedulable,
         devices: None,
+        runtimes: machine::runtimes(&node.status.conditions),
+        overcommit: node.metadata.annotations.overcommit()?,
     };
     host.validate().map_err(ObjectError::Host)?;
     Ok(host)
@@ -170,7 +182,7 @@ mod tests {
                 taint("d", "", TaintEffect::NoExecute),
             ],
             unschedulable: true,
-            devices: None,
+            ..Host::default()
         };
         assert_eq!(host_from_node(&node), Ok(want));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meridian_engine::{Constraints, Demand, Identity};
+use meridian_engine::{Constraints, Demand, Identity, Runtime};
 use serde_json::Value;
 
 use crate::error::{ObjectError, invalid};
@@ -116,7 +116,8 @@ pub fn pod_from_object(object: &Value) -> Result<Pod, ObjectError> {
     let view = view(&object)?;
     let spec = &object.spec;
     let path = root.field("spec");
-    if spec.containers.is_empty() {
+    let runtime = runtime(spec)?;
+    if spec.containers.is_empty() && runtime == Runtime::Containers {
         return Err(ObjectError::Missing {
             path: "spec.containers".to_owned(),
             want: "at least one container",
@@ -129,6 +130,7 @@ pub fn pod_from_object(object: &Value) -> Result<Pod, ObjectError> {
         requests: requested.requests,
         scoring: requested.scoring,
         devices: None,
+        runtime,
         ports: ports::host_ports(spec, &path)?,
         constraints: Constraints {
             node_name: None,
@@ -147,6 +149,20 @@ pub fn pod_from_object(object: &Value) -> Result<Pod, ObjectError> {
     demand.validate().map_err(ObjectError::Demand)?;
     let unsupported = unsupported::unsupported(spec, &path);
     Ok(Pod { view, demand, unsupported })
+}
+
+/// What runs the pod: containers, or one virtual machine in their place.
+fn runtime(spec: &spec::PodSpec<'_>) -> Result<Runtime, ObjectError> {
+    if spec.virtual_machine.is_none() {
+        return Ok(Runtime::Containers);
+    }
+    for (field, containers) in [("containers", &spec.containers), ("initContainers", &spec.init_containers)] {
+        if let Some(container) = containers.first() {
+            let path = format!("spec.{field}[0].name");
+            return Err(invalid(path, container.name, "no containers beside a virtualMachine"));
+        }
+    }
+    Ok(Runtime::VirtualMachine)
 }
 
 fn view(object: &spec::PodObject<'_>) -> Result<PodView, ObjectError> {

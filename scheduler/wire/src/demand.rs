@@ -1,6 +1,6 @@
 //! Demands.
 
-use meridian_engine::{Demand, DeviceDemand, HostPort, Identity, Protocol, ScoringRequests};
+use meridian_engine::{Demand, DeviceDemand, HostPort, Identity, Protocol, Runtime, ScoringRequests};
 use meridian_proto::v1;
 
 use crate::error::{WireError, limit};
@@ -22,6 +22,11 @@ pub fn demand_to_message(demand: &Demand) -> v1::Demand {
         constraints: Some(constraint::to_message(&demand.constraints)),
         identity: (demand.identity != Identity::default())
             .then(|| peer::identity_to_message(&demand.identity)),
+        runtime: match demand.runtime {
+            Runtime::Containers => v1::Runtime::Containers,
+            Runtime::VirtualMachine => v1::Runtime::VirtualMachine,
+        }
+        .into(),
         terms: (!demand.terms.is_empty()).then(|| peer::terms_to_message(&demand.terms)),
     }
 }
@@ -32,6 +37,17 @@ pub fn demand_to_message(demand: &Demand) -> v1::Demand {
 ///
 /// [`WireError`] names the field that cannot be read or that the engine refuses.
 pub fn demand_from_message(message: v1::Demand) -> Result<Demand, WireError> {
+    let runtime = match v1::Runtime::try_from(message.runtime) {
+        Ok(v1::Runtime::Containers) => Runtime::Containers,
+        Ok(v1::Runtime::VirtualMachine) => Runtime::VirtualMachine,
+        Err(_) => {
+            return Err(WireError::Unknown {
+                field: "demand.runtime".to_owned(),
+                number: message.runtime,
+                known: "0 (containers), 1 (virtual machine)",
+            });
+        }
+    };
     let devices = match message.devices {
         None => None,
         Some(devices) => {
@@ -44,6 +60,7 @@ pub fn demand_from_message(message: v1::Demand) -> Result<Demand, WireError> {
         requests: resource::from_message(message.requests, "demand.requests.extended")?,
         scoring: ScoringRequests { cpu_milli: message.scoring_cpu_milli, memory: message.scoring_memory },
         devices,
+        runtime,
         ports: message.ports.into_iter().enumerate().map(port_from_message).collect::<Result<_, _>>()?,
         constraints: constraint::from_message(message.constraints.unwrap_or_default())?,
         identity: peer::identity_from_message(message.identity.unwrap_or_default())?,

@@ -1,6 +1,6 @@
 //! Hosts.
 
-use meridian_engine::{Devices, Host, Taint};
+use meridian_engine::{Devices, Host, Overcommit, Runtimes, Taint};
 use meridian_proto::v1;
 
 use crate::constraint::{effect_from_message, effect_to_message};
@@ -29,6 +29,12 @@ pub fn host_to_message(host: &Host) -> v1::Host {
             .devices
             .as_ref()
             .map(|devices| v1::Devices { model: devices.model.clone(), count: devices.count }),
+        without_containers: !host.runtimes.containers,
+        virtual_machines: host.runtimes.virtual_machines,
+        overcommit: (host.overcommit != Overcommit::default()).then_some(v1::Overcommit {
+            cpu_percent: host.overcommit.cpu_percent,
+            memory_percent: host.overcommit.memory_percent,
+        }),
     }
 }
 
@@ -38,7 +44,18 @@ pub fn host_to_message(host: &Host) -> v1::Host {
 ///
 /// [`WireError`] names the field that cannot be read or that the engine refuses.
 pub fn host_from_message(message: v1::Host) -> Result<Host, WireError> {
-    let v1::Host { name, allocatable, pods, labels, taints, unschedulable, devices } = message;
+    let v1::Host {
+        name,
+        allocatable,
+        pods,
+        labels,
+        taints,
+        unschedulable,
+        devices,
+        without_containers,
+        virtual_machines,
+        overcommit,
+    } = message;
     limit(labels.len(), || format!("labels of host {name}"))?;
     limit(taints.len(), || format!("taints of host {name}"))?;
     let taints = taints
@@ -57,6 +74,11 @@ pub fn host_from_message(message: v1::Host) -> Result<Host, WireError> {
         taints,
         unschedulable,
         devices: devices.map(|v1::Devices { model, count }| Devices { model, count }),
+        runtimes: Runtimes { containers: !without_containers, virtual_machines },
+        overcommit: overcommit.map_or_else(Overcommit::default, |overcommit| Overcommit {
+            cpu_percent: overcommit.cpu_percent,
+            memory_percent: overcommit.memory_percent,
+        }),
         name,
     };
     host.validate()?;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use meridian_engine::{
     Constraints, Demand, DeviceDemand, Devices, Host, HostPort, Identity, LabelSelector, MAX_QUANTITY,
-    Operator, PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, Resources, ScoringRequests,
-    SelectorTerm, SpreadConstraint, Taint, TaintEffect, Toleration, TolerationOperator, WeightedPodTerm,
+    Operator, Overcommit, PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, Resources,
+    Runtime, Runtimes, ScoringRequests, SelectorTerm, SpreadConstraint, Taint, TaintEffect, Toleration,
+    TolerationOperator, WeightedPodTerm,
 };
 use meridian_proto::v1;
 use meridian_wire::{WireError, demand_from_message, demand_to_message, host_from_message, host_to_message};
@@ -154,9 +155,17 @@ fn demand() -> impl Strategy<Value = Demand> {
         (protocol, word(), 1..=u16::MAX).prop_map(|(protocol, ip, port)| HostPort { protocol, ip, port });
     let devices = (1..=64_u32, 1..=1000_u32, vec(word(), 0..3))
         .prop_map(|(count, milli, models)| DeviceDemand { count, milli, models });
-    let around = (identity(), pod_terms());
+    let runtime = prop_oneof![Just(Runtime::Containers), Just(Runtime::VirtualMachine)];
+    let around = (identity(), pod_terms(), runtime);
     (resources(), 0..1_i64 << 30, option::of(devices), vec(port, 0..3), constraints(), around).prop_map(
-        |(requests, more, devices, ports, constraints, (identity, terms)): (Resources, i64, _, _, _, _)| {
+        |(requests, more, devices, ports, constraints, (identity, terms, runtime)): (
+            Resources,
+            i64,
+            _,
+            _,
+            _,
+            _,
+        )| {
             Demand {
                 scoring: ScoringRequests {
                     cpu_milli: (requests.cpu_milli + more).min(MAX_QUANTITY),
@@ -164,6 +173,7 @@ fn demand() -> impl Strategy<Value = Demand> {
                 },
                 requests,
                 devices,
+                runtime,
                 ports,
                 constraints,
                 identity,
@@ -176,11 +186,26 @@ fn demand() -> impl Strategy<Value = Demand> {
 fn host() -> impl Strategy<Value = Host> {
     let taint = (word(), word(), effect()).prop_map(|(key, value, effect)| Taint { key, value, effect });
     let devices = (word(), 0..=64_u32).prop_map(|(model, count)| Devices { model, count });
-    ("[a-z]{1,9}", resources(), quantity(), words(), vec(taint, 0..3), any::<bool>(), option::of(devices))
-        .prop_map(|(name, allocatable, pods, labels, mut taints, unschedulable, devices)| {
+    let runtimes = (any::<bool>(), any::<bool>())
+        .prop_map(|(containers, virtual_machines)| Runtimes { containers, virtual_machines });
+    let overcommit = (100..=6_400_u32, 100..=6_400_u32)
+        .prop_map(|(cpu_percent, memory_percent)| Overcommit { cpu_percent, memory_percent });
+    let machines = (runtimes, prop_oneof![Just(Overcommit::default()), overcommit]);
+    (
+        "[a-z]{1,9}",
+        resources(),
+        quantity(),
+        words(),
+        vec(taint, 0..3),
+        any::<bool>(),
+        option::of(devices),
+        machines,
+    )
+        .prop_map(|(name, allocatable, pods, labels, mut taints, unschedulable, devices, machines)| {
             taints.sort_unstable();
             taints.dedup();
-            Host { name, allocatable, pods, labels, taints, unschedulable, devices }
+            let (runtimes, overcommit) = machines;
+            Host { name, allocatable, pods, labels, taints, unschedulable, devices, runtimes, overcommit }
         })
 }
 

@@ -83,7 +83,14 @@ impl Actor {
                 return;
             }
         };
-        let description = host.record.applied_to(described);
+        let mut description = host.record.applied_to(described);
+        // What a host offers is its agent's to say; how far it may be overcommitted is its operators', at any time.
+        if description.overcommit != host.description.overcommit
+            && let Err(error) = self.ledger.update_host(number, &description)
+        {
+            tracing::warn!(node = %entry.name, %error, "the overcommit of the Node cannot be used: it stays as it was");
+            description.overcommit = host.description.overcommit;
+        }
         let is_new = !host.has_node || description != host.description;
         host.has_node = true;
         host.description = description;

@@ -4,6 +4,7 @@
 //! is derived from the static part of a cell need not look at such a host again.
 
 use super::{BLOCK, Cell};
+use crate::demand::Runtime;
 use crate::host::Host;
 use crate::resource::ResourceId;
 
@@ -20,6 +21,9 @@ impl Cell {
                     record.labels.iter().any(|label| label.key == key && self.labels.value(*label) == *value)
                 })
             })
+            && self.pools.ratio(slot) == host.overcommit
+            && self.is_ready_for(Runtime::Containers, slot) == host.runtimes.containers
+            && self.is_ready_for(Runtime::VirtualMachine, slot) == host.runtimes.virtual_machines
             && self.offers(slot, host)
             && self.has_devices(slot, host)
     }
@@ -53,7 +57,7 @@ impl Cell {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::{Cell, Devices, Host, Resources, Taint, TaintEffect};
+    use crate::{Cell, Devices, Host, Overcommit, Resources, Runtimes, Taint, TaintEffect};
 
     fn host() -> Host {
         Host {
@@ -107,6 +111,9 @@ mod tests {
             Host { unschedulable: true, ..host() },
             Host { taints: Vec::new(), ..host() },
             Host { devices: None, ..host() },
+            Host { runtimes: Runtimes { containers: false, virtual_machines: false }, ..host() },
+            Host { runtimes: Runtimes { containers: true, virtual_machines: true }, ..host() },
+            Host { overcommit: Overcommit { cpu_percent: 200, memory_percent: 100 }, ..host() },
             Host { devices: Some(Devices { model: "G2".into(), count: 2 }), ..host() },
             Host { devices: Some(Devices { model: "A10".into(), count: 3 }), ..host() },
             resized,

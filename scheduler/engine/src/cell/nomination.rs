@@ -23,7 +23,7 @@ impl Cell {
         let slot = host.index();
         let is_offered =
             |(resource, request): &_| crate::fit::admits(self.columns.allocatable(*resource, slot), *request);
-        if let Some((resource, _)) = ask.requests.iter().find(|request| !is_offered(request)) {
+        if let Some((resource, _)) = ask.at(self, slot).requests.iter().find(|request| !is_offered(request)) {
             return Err(PlaceError::Insufficient { resource: self.resources.name(*resource).to_owned() });
         }
         self.devices.hold(slot, ask.devices.as_ref(), devices)?;

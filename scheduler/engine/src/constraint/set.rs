@@ -88,6 +88,9 @@ impl ConstraintSet {
                         }
                     }
                 }
+                FilterPlugin::RuntimeReady => {
+                    mask::intersect(&mut hosts, cell.ready_for(self.key.runtime));
+                }
                 FilterPlugin::NodePorts
                 | FilterPlugin::NodeResourcesFit
                 | FilterPlugin::PodTopologySpread
@@ -202,6 +205,7 @@ fn admits(cell: &Cell, slot: usize, record: &Record, key: &ConstraintKey, filter
         }
         FilterPlugin::NodeAffinity => affinity::matches_constraints(cell, record, constraints),
         FilterPlugin::DeviceFit => key.models.is_empty() || has_model(cell, slot, &key.models),
+        FilterPlugin::RuntimeReady => cell.is_ready_for(key.runtime, slot),
         FilterPlugin::NodePorts
         | FilterPlugin::NodeResourcesFit
         | FilterPlugin::PodTopologySpread

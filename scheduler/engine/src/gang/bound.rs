@@ -6,7 +6,7 @@
 use super::Gang;
 use super::topology::Domain;
 use crate::ask::{Ask, DeviceAsk};
-use crate::cell::{BLOCK, Cell};
+use crate::cell::{BLOCK, Cell, shareable};
 use crate::class::ClassId;
 use crate::fit;
 use crate::mask;
@@ -110,7 +110,7 @@ fn lacking<'a>(cell: &'a Cell, named: &'a Resources) -> impl Iterator<Item = Lac
 
 /// How many pods a host that can take one could take, at the most.
 fn on_host(cell: &Cell, ask: &Ask, slot: usize, limit: usize) -> usize {
-    let most = by_resources(ask, limit, |resource| cell.columns.free(resource, slot));
+    let most = by_resources(cell, ask, slot, limit, |resource| cell.columns.free(resource, slot));
     match (ask.devices, cell.devices.get(slot)) {
         (Some(devices), Some(set)) => most.min(on_devices(&set.free, devices)),
         (Some(_), None) => 0,
@@ -119,7 +119,7 @@ fn on_host(cell: &Cell, ask: &Ask, slot: usize, limit: usize) -> usize {
 }
 
 fn on_idle_host(cell: &Cell, ask: &Ask, slot: usize, limit: usize) -> usize {
-    let most = by_resources(ask, limit, |resource| cell.columns.allocatable(resource, slot));
+    let most = by_resources(cell, ask, slot, limit, |resource| cell.columns.allocatable(resource, slot));
     match (ask.devices, cell.devices.get(slot)) {
         (Some(devices), Some(set)) => {
             let free = vec![crate::host::DEVICE_MILLI as u16; set.count as usize];
@@ -130,10 +130,20 @@ fn on_idle_host(cell: &Cell, ask: &Ask, slot: usize, limit: usize) -> usize {
     }
 }
 
-fn by_resources(ask: &Ask, limit: usize, left: impl Fn(ResourceId) -> i64) -> usize {
+fn by_resources(
+    cell: &Cell,
+    ask: &Ask,
+    slot: usize,
+    limit: usize,
+    left: impl Fn(ResourceId) -> i64,
+) -> usize {
     // A pod's ports are taken once it is there.
     let most = if ask.ports.is_empty() { limit } else { limit.min(1) };
-    let each = ask.requests.iter().map(|(resource, request)| left(*resource) / request);
+    let ratio = ask.shares().then(|| cell.pools.ratio(slot));
+    let each = ask.requests.iter().map(|(resource, request)| match (ratio, shareable(*resource)) {
+        (Some(ratio), Some(number)) => ratio.most(number, left(*resource), *request),
+        _ => left(*resource) / request,
+    });
     each.fold(most, |most, each| most.min(usize::try_from(each).unwrap_or(0)))
 }
 

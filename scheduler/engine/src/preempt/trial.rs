@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::levels::{Levels, Short};
 use super::registry::{Registry, Tracked};
 use crate::ask::Ask;
-use crate::cell::Cell;
+use crate::cell::{Amounts, Cell, shareable};
 use crate::constraint::ConstraintSet;
 use crate::explain::insufficient;
 use crate::host::{DEVICE_MILLI, MAX_DEVICES};
@@ -117,6 +117,8 @@ pub(crate) struct Trial<'a> {
     gone: Vec<topology::Id>,
     /// What is left of each resource that is asked for once the pod is there.
     spare: Vec<i64>,
+    /// What machines that share ask for on the host.
+    shared: Amounts,
     /// What is in use of each device, in thousandths.
     used: Vec<u32>,
     /// Bound ports of others that stand in the way.
@@ -149,6 +151,7 @@ impl<'a> Trial<'a> {
             slot: 0,
             gone: Vec::new(),
             spare: Vec::with_capacity(preemptor.ask.requests.len()),
+            shared: Amounts::default(),
             used: Vec::new(),
             conflicts: 0,
             allowed: Vec::new(),
@@ -173,7 +176,7 @@ impl<'a> Trial<'a> {
 
     /// How much of a resource the pod lacks on a host; of what it does not ask for it lacks nothing.
     fn short(&self, resource: ResourceId, slot: usize) -> i64 {
-        match self.ask.request(resource) {
+        match self.preemptor.ask.at(self.cell, slot).request(resource) {
             0 => i64::MIN / 2,
             request => request - self.cell.columns.free(resource, slot),
         }
@@ -276,6 +279,8 @@ impl<'a> Trial<'a> {
     /// Begins with the host as it is.
     fn start(&mut self, slot: usize) {
         self.slot = slot;
+        self.ask = self.preemptor.ask.at(self.cell, slot);
+        self.shared = self.cell.pools.shared(slot);
         self.gone.clear();
         let columns = &self.cell.columns;
         self.spare.clear();
@@ -319,9 +324,7 @@ impl<'a> Trial<'a> {
         if self.rules.is_some() {
             self.gone.push(pod.member);
         }
-        for ((resource, _), spare) in self.ask.requests.iter().zip(&mut self.spare) {
-            *spare += pod.request(*resource);
-        }
+        self.change_spare(pod, 1);
         self.conflicts -= self.conflicts_with(pod);
         self.change_devices(pod, |used, milli| used.saturating_sub(milli));
     }
@@ -330,11 +333,32 @@ impl<'a> Trial<'a> {
         if let Some(place) = self.gone.iter().position(|gone| *gone == pod.member) {
             self.gone.swap_remove(place);
         }
-        for ((resource, _), spare) in self.ask.requests.iter().zip(&mut self.spare) {
-            *spare -= pod.request(*resource);
-        }
+        self.change_spare(pod, -1);
         self.conflicts += self.conflicts_with(pod);
         self.change_devices(pod, |used, milli| used + milli);
+    }
+
+    /// Gives back what a pod has (`sign` 1), or takes it again (-1).
+    fn change_spare(&mut self, pod: &Tracked, sign: i64) {
+        if !pod.ask.shares() {
+            for ((resource, _), spare) in self.ask.requests.iter().zip(&mut self.spare) {
+                *spare += sign * pod.request(*resource);
+            }
+            return;
+        }
+        let ratio = self.cell.pools.ratio(self.slot);
+        let before = self.shared;
+        for (shared, amount) in self.shared.iter_mut().zip(pod.ask.amounts()) {
+            *shared -= sign * amount;
+        }
+        for ((resource, _), spare) in self.ask.requests.iter().zip(&mut self.spare) {
+            *spare += match shareable(*resource) {
+                Some(number) => {
+                    ratio.counted(number, before[number]) - ratio.counted(number, self.shared[number])
+                }
+                None => sign * pod.request(*resource),
+            };
+        }
     }
 
     fn conflicts_with(&self, pod: &Tracked) -> usize {

@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use crate::cell::{BLOCK, Cell, HostId};
 use crate::class::ClassId;
 use crate::demand::{Constraints, Operator};
+use crate::host::MAX_OVERCOMMIT;
 use crate::profile::FilterPlugin;
 use crate::resource::ResourceId;
 use crate::scheduler::Scheduler;
@@ -93,7 +94,14 @@ impl Watch {
                 .map_or((0, 0), |(resource, quantity)| (resource.index(), *quantity));
             let devices =
                 ask.devices.map_or(0, |devices| i64::from(devices.count) * i64::from(devices.milli));
-            let amounts = [ask.request(ResourceId::CPU), ask.request(ResourceId::MEMORY), devices, quantity];
+            let mut amounts =
+                [ask.request(ResourceId::CPU), ask.request(ResourceId::MEMORY), devices, quantity];
+            if ask.shares() {
+                // At the least, on a host of the largest ratio that there can be.
+                amounts[..2]
+                    .iter_mut()
+                    .for_each(|amount| *amount = *amount * 100 / i64::from(MAX_OVERCOMMIT));
+            }
             let bucket = (other, amounts.map(|amount| (u64::BITS - (amount as u64).leading_zeros()) as u8));
             let sized =
                 self.buckets.entry(bucket).or_insert_with(|| Sized { least: amounts, classes: Vec::new() });

@@ -5,7 +5,9 @@ mod preemption;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use meridian_engine::{Demand, Devices, Host, Profile, Resources, Search, Taint, Topology};
+use meridian_engine::{
+    Demand, Devices, Host, Overcommit, Profile, Resources, Runtimes, Search, Taint, Topology,
+};
 
 pub(crate) use self::preemption::Preempting;
 use crate::pair::{Both, Group, Mismatch, Pair, Result, Running};
@@ -67,6 +69,8 @@ pub(crate) enum Change {
     Allocatable(Resources),
     Pods(i64),
     Devices(Option<Devices>),
+    Runtimes(Runtimes),
+    Overcommit(Overcommit),
 }
 
 impl Change {
@@ -80,6 +84,8 @@ impl Change {
             Change::Allocatable(resources) => host.allocatable = resources,
             Change::Pods(pods) => host.pods = pods,
             Change::Devices(devices) => host.devices = devices,
+            Change::Runtimes(runtimes) => host.runtimes = runtimes,
+            Change::Overcommit(overcommit) => host.overcommit = overcommit,
         }
     }
 }

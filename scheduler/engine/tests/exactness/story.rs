@@ -6,6 +6,7 @@ mod capacity;
 mod constraint;
 mod device;
 mod gang;
+mod machine;
 mod tie;
 
 use std::collections::BTreeMap;

@@ -59,11 +59,18 @@ const fn known(name: &'static str, filter: Option<FilterPlugin>, score: Option<(
 }
 
 /// All plugins of the engine that a file can name, in the order in which filters are asked.
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 13] = [
     known("NodeUnschedulable", Some(FilterPlugin::NodeUnschedulable), None),
     known("NodeName", Some(FilterPlugin::NodeName), None),
     known("TaintToleration", Some(FilterPlugin::TaintToleration), Some((Scorer::TaintToleration, 3))),
     known("NodeAffinity", Some(FilterPlugin::NodeAffinity), Some((Scorer::NodeAffinity, 2))),
+    Known {
+        name: "RuntimeReady",
+        filter: Some(FilterPlugin::RuntimeReady),
+        scorer: None,
+        default: Some(1),
+        ours: true,
+    },
     known("NodePorts", Some(FilterPlugin::NodePorts), None),
     known("NodeResourcesFit", Some(FilterPlugin::NodeResourcesFit), Some((Scorer::NodeResourcesFit, 1))),
     known("PodTopologySpread", Some(FilterPlugin::PodTopologySpread), Some((Scorer::PodTopologySpread, 2))),

@@ -105,6 +105,7 @@ fn plugins_are_enabled_and_disabled_as_in_kube_scheduler() {
         [
             FilterPlugin::NodeUnschedulable,
             FilterPlugin::NodeAffinity,
+            FilterPlugin::RuntimeReady,
             FilterPlugin::NodePorts,
             FilterPlugin::NodeResourcesFit,
             FilterPlugin::DeviceFit,
@@ -116,7 +117,12 @@ fn plugins_are_enabled_and_disabled_as_in_kube_scheduler() {
         filters(
             "{filter: {disabled: [{name: '*'}], enabled: [{name: NodePorts}, {name: NodeResourcesFit}]}}"
         ),
-        [FilterPlugin::NodePorts, FilterPlugin::NodeResourcesFit, FilterPlugin::DeviceFit,]
+        [
+            FilterPlugin::RuntimeReady,
+            FilterPlugin::NodePorts,
+            FilterPlugin::NodeResourcesFit,
+            FilterPlugin::DeviceFit,
+        ]
     );
 }
 

@@ -48,7 +48,13 @@ pub(super) fn requested(
     path: &Path<'_>,
 ) -> Result<Requested, ObjectError> {
     let specified = Containers {
-        regular: asked(&spec.containers, &path.field("containers"))?,
+        regular: match &spec.virtual_machine {
+            Some(machine) => {
+                let path = path.field("virtualMachine");
+                vec![Asked { requests: of_one(&machine.resources, &path)?, restartable: false }]
+            }
+            None => asked(&spec.containers, &path.field("containers"))?,
+        },
         init: asked(&spec.init_containers, &path.field("initContainers"))?,
     };
     let pod_level = pod_level(&spec.resources, &specified, &path.field("resources"))?;
@@ -120,14 +126,19 @@ impl<'a> Containers<'a> {
 fn asked<'a>(containers: &[Container<'a>], path: &Path<'_>) -> Result<Vec<Asked<'a>>, ObjectError> {
     let mut all = Vec::with_capacity(containers.len());
     for (index, container) in containers.iter().enumerate() {
-        let path = path.item(index);
-        let path = path.field("resources");
-        let want = "cpu, memory, ephemeral-storage, hugepages-<size> or a name with a domain";
-        let mut requests = checked(&container.resources.requests, &path.field("requests"), is_askable, want)?;
-        requests.fill(&checked(&container.resources.limits, &path.field("limits"), is_askable, want)?);
+        let requests = of_one(&container.resources, &path.item(index))?;
         all.push(Asked { requests, restartable: container.is_restartable() });
     }
     Ok(all)
+}
+
+/// What one container or virtual machine at `path` asks for.
+fn of_one<'a>(given: &ResourceRequirements<'a>, path: &Path<'_>) -> Result<ResourceList<'a>, ObjectError> {
+    let path = path.field("resources");
+    let want = "cpu, memory, ephemeral-storage, hugepages-<size> or a name with a domain";
+    let mut requests = checked(&given.requests, &path.field("requests"), is_askable, want)?;
+    requests.fill(&checked(&given.limits, &path.field("limits"), is_askable, want)?);
+    Ok(requests)
 }
 
 /// The list at `path`, each name of which must be `allowed`.

@@ -53,6 +53,8 @@ pub(super) struct PodSpec<'a> {
     #[serde(borrow)]
     pub(super) init_containers: Vec<Container<'a>>,
     #[serde(borrow)]
+    pub(super) virtual_machine: Option<VirtualMachine<'a>>,
+    #[serde(borrow)]
     pub(super) resources: ResourceRequirements<'a>,
     #[serde(borrow)]
     pub(super) overhead: Listed<'a>,
@@ -67,6 +69,15 @@ pub(super) struct PodSpec<'a> {
     pub(super) scheduling_gates: Vec<IgnoredAny>,
     pub(super) resource_claims: Vec<IgnoredAny>,
     pub(super) volumes: Vec<Volume>,
+}
+
+/// One virtual machine in the place of containers.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct VirtualMachine<'a> {
+    pub(super) flavor: &'a str,
+    #[serde(borrow)]
+    pub(super) resources: ResourceRequirements<'a>,
 }
 
 #[derive(Default, Deserialize)]

@@ -572,3 +572,24 @@ fn terms_that_make_no_sense_are_refused_with_their_place() {
     );
     assert!(near(json!({})).starts_with(&format!("{place}.topologyKey is missing")));
 }
+
+#[test]
+fn a_virtual_machine_stands_in_the_place_of_containers() {
+    let pod = |spec: Value| pod_from_object(&json!({"metadata": {"name": "vm"}, "spec": spec}));
+    let resources = json!({"requests": {"cpu": "4"}, "limits": {"cpu": "8", "memory": "16Gi"}});
+    let machine = json!({"flavor": "large", "image": "debian", "resources": resources});
+    let machine = pod(json!({"virtualMachine": machine, "overhead": {"memory": "64Mi"}})).unwrap();
+    assert_eq!(machine.demand.runtime, Runtime::VirtualMachine);
+    assert_eq!(machine.demand.requests.cpu_milli, 4_000);
+    assert_eq!(machine.demand.requests.memory, (16 << 30) + (64 << 20));
+    assert!(machine.unsupported.is_empty());
+    // A flavor that nobody has looked up says nothing of its size.
+    let unknown = pod(json!({"virtualMachine": {"flavor": "large"}})).unwrap();
+    assert_eq!(unknown.unsupported, ["spec.virtualMachine.flavor"]);
+    let both = pod(json!({"virtualMachine": {}, "containers": [{"name": "c"}]})).unwrap_err();
+    let want = "spec.containers[0].name is \"c\", want no containers beside a virtualMachine";
+    assert_eq!(both.to_string(), want);
+    let wrong = pod(json!({"virtualMachine": {"resources": {"requests": {"gold": "1"}}}})).unwrap_err();
+    let want = "spec.virtualMachine.resources.requests: a resource is \"gold\"";
+    assert!(wrong.to_string().starts_with(want), "{wrong}");
+}

@@ -13,6 +13,14 @@ pub(super) fn unsupported(spec: &PodSpec<'_>, path: &Path<'_>) -> Vec<String> {
             fields.push(path.field(field).to_string());
         }
     }
+    if let Some(machine) = &spec.virtual_machine
+        && !machine.flavor.is_empty()
+        && machine.resources.requests.is_empty()
+        && machine.resources.limits.is_empty()
+    {
+        // What a flavor comes to is for those to fill in who have the flavors.
+        fields.push(path.field("virtualMachine").field("flavor").to_string());
+    }
     let volumes = path.field("volumes");
     for (index, volume) in spec.volumes.iter().enumerate() {
         let path = volumes.item(index);

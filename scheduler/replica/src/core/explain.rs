@@ -108,11 +108,12 @@ fn scored_host(candidate: &Candidate) -> v1::ScoredHost {
 
 /// The filter that words its refusal so.
 fn filter_of(reason: &str) -> &'static str {
-    const WORDS: [(&str, FilterPlugin); 13] = [
+    const WORDS: [(&str, FilterPlugin); 14] = [
         ("node(s) were unschedulable", FilterPlugin::NodeUnschedulable),
         ("node(s) didn't match the requested node name", FilterPlugin::NodeName),
         ("node(s) had untolerated taint", FilterPlugin::TaintToleration),
         ("node(s) didn't match Pod's node affinity", FilterPlugin::NodeAffinity),
+        ("node(s) had no ready ", FilterPlugin::RuntimeReady),
         ("node(s) didn't have free ports", FilterPlugin::NodePorts),
         ("node(s) didn't match pod topology spread", FilterPlugin::PodTopologySpread),
         ("node(s) didn't match pod affinity", FilterPlugin::InterPodAffinity),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use meridian_engine::{
     Constraints, Demand, DeviceDemand, HostPort, MAX_QUANTITY, Operator, PodTerms, PreferredTerm, Protocol,
-    Requirement, Resources, ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
+    Requirement, Resources, Runtime, ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
 };
 
 use super::host::{EFFECTS, EXTENDED, KEYS, MODELS, Shapes, TAINT_KEYS, TAINT_VALUES, label_value, name};
@@ -17,6 +17,11 @@ pub(crate) fn draw(random: &mut Random, shapes: &Shapes, hosts: usize, sociable:
         scoring: scoring(random, &requests),
         requests,
         devices: random.percent(35).then(|| devices(random)),
+        runtime: if random.percent(shapes.machines()) {
+            Runtime::VirtualMachine
+        } else {
+            Runtime::Containers
+        },
         ports: if random.percent(15) { random.several(1..=3, port) } else { Vec::new() },
         constraints: constraints(random, hosts),
         identity: pods::identity(random, sociable),

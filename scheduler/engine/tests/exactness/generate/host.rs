@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meridian_engine::{Devices, Host, MAX_QUANTITY, Resources, Taint, TaintEffect};
+use meridian_engine::{Devices, Host, MAX_QUANTITY, Overcommit, Resources, Runtimes, Taint, TaintEffect};
 
 use super::Random;
 
@@ -29,6 +29,9 @@ pub(crate) struct Shapes {
     labelled: usize,
     tainted: usize,
     cordoned: usize,
+    /// Percent of hosts that start virtual machines, and of those that start no containers.
+    machines: usize,
+    no_containers: usize,
     /// Percent of hosts that offer a little less than their shape, as hosts do that report what they have to the byte.
     uneven: usize,
 }
@@ -38,6 +41,7 @@ struct Shape {
     allocatable: Resources,
     pods: i64,
     devices: Option<Devices>,
+    overcommit: Overcommit,
 }
 
 impl Shapes {
@@ -49,6 +53,8 @@ impl Shapes {
             labelled: *random.pick(&[0, 50, 95]),
             tainted: *random.pick(&[0, 0, 10, 60]),
             cordoned: *random.pick(&[0, 0, 5, 30]),
+            machines: *random.pick(&[0, 0, 60, 95]),
+            no_containers: *random.pick(&[0, 0, 0, 15]),
             uneven: if uneven { *random.pick(&[0, 50, 100]) } else { 0 },
         }
     }
@@ -67,8 +73,22 @@ impl Shapes {
             taints: if random.percent(self.tainted) { taints(random) } else { Vec::new() },
             unschedulable: random.percent(self.cordoned),
             devices: shape.devices,
+            runtimes: self.some_runtimes(random),
+            overcommit: shape.overcommit,
             name,
         }
+    }
+
+    pub(crate) fn some_runtimes(&self, random: &mut Random) -> Runtimes {
+        Runtimes {
+            containers: !random.percent(self.no_containers),
+            virtual_machines: random.percent(self.machines),
+        }
+    }
+
+    /// How many of a hundred pods are virtual machines: none where no host starts any.
+    pub(crate) fn machines(&self) -> usize {
+        self.machines / 2
     }
 
     /// The CPU of one of the shapes, to make demands of a fitting size.
@@ -134,7 +154,15 @@ impl Shape {
             },
             pods: *random.pick(&[1, 3, 8, 8, 32, 110, 110]),
             devices: devices(random, with_devices),
+            overcommit: overcommit(random),
         }
+    }
+}
+
+pub(crate) fn overcommit(random: &mut Random) -> Overcommit {
+    Overcommit {
+        cpu_percent: *random.pick(&[100, 100, 133, 150, 400, 1_600, 6_400]),
+        memory_percent: *random.pick(&[100, 100, 100, 101, 150]),
     }
 }
 

@@ -52,7 +52,10 @@ fn mixed(random: &mut Random, arithmetic: Arithmetic) -> Profile {
     for filter in FilterPlugin::ALL {
         let optional = !matches!(
             filter,
-            FilterPlugin::NodePorts | FilterPlugin::NodeResourcesFit | FilterPlugin::DeviceFit
+            FilterPlugin::RuntimeReady
+                | FilterPlugin::NodePorts
+                | FilterPlugin::NodeResourcesFit
+                | FilterPlugin::DeviceFit
         );
         if !(optional && random.percent(15)) {
             filters.push(filter);

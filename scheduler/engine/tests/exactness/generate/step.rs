@@ -2,7 +2,7 @@
 
 use meridian_engine::{Host, Resources, Topology};
 
-use super::host::{KEYS, Shapes, labels, name, taints};
+use super::host::{KEYS, Shapes, labels, name, overcommit, taints};
 use super::{Random, Size, pods};
 use crate::scenario::{Change, Preempting, Step};
 
@@ -187,8 +187,10 @@ fn mask(random: &mut Random) -> Option<u64> {
 }
 
 fn change(random: &mut Random, shapes: &Shapes, names: &mut usize) -> Change {
-    match random.below(12) {
+    match random.below(14) {
         0 => Change::Nothing,
+        12 => Change::Runtimes(shapes.some_runtimes(random)),
+        13 => Change::Overcommit(overcommit(random)),
         1 if random.percent(30) => Change::Name(name(random.below(*names + 1))),
         1 => Change::Name(name(fresh(names))),
         2 | 3 => Change::Cordon(random.percent(50)),

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
-use meridian_engine::{Constraints, Demand, Host, Identity, PodTerms};
+use meridian_engine::{Constraints, Demand, Host, Identity, Overcommit, PodTerms, Runtime};
 
 use crate::pair::Mismatch;
 use crate::scenario::{Scenario, Step};
@@ -102,11 +102,12 @@ impl Search {
 
     /// Takes features away from hosts, demands and steps.
     fn simplify(&mut self) {
-        let host: [fn(&mut Host); 6] = [
+        let host: [fn(&mut Host); 7] = [
             |host| host.labels.clear(),
             |host| host.taints.clear(),
             |host| host.unschedulable = false,
             |host| host.devices = None,
+            |host| host.overcommit = Overcommit::default(),
             |host| host.allocatable.extended.clear(),
             |host| host.allocatable.ephemeral_storage = 0,
         ];
@@ -119,7 +120,7 @@ impl Search {
                 }
             }
         }
-        let demand: [fn(&mut Demand); 17] = [
+        let demand: [fn(&mut Demand); 18] = [
             |demand| *demand = Demand::default(),
             |demand| demand.constraints = Constraints::default(),
             |demand| demand.constraints.preferred.clear(),
@@ -128,6 +129,7 @@ impl Search {
             |demand| demand.constraints.node_selector.clear(),
             |demand| demand.ports.clear(),
             |demand| demand.devices = None,
+            |demand| demand.runtime = Runtime::Containers,
             |demand| demand.requests.extended.clear(),
             |demand| (demand.requests.memory, demand.scoring.memory) = (0, 0),
             |demand| demand.terms = PodTerms::default(),

@@ -61,7 +61,7 @@ pub(crate) fn best_fit(machines: &[&Machine], machine: &Machine, demand: &Demand
     let count = |machine: &Machine| machine.host.devices.as_ref().map_or(0, |devices| devices.count);
     let largest_cpu = machines.iter().map(|machine| machine.host.allocatable.cpu_milli).max().unwrap_or(0);
     let largest_devices = machines.iter().map(|machine| i64::from(count(machine)) * 1000).max().unwrap_or(0);
-    let cpu_left = machine.free("cpu") - demand.requests.cpu_milli;
+    let cpu_left = machine.free("cpu") - machine.seen(demand).requests.cpu_milli;
     let devices_left: i64 = after(machine, demand, devices).iter().sum();
     let term = |left: i64, largest: i64| if largest == 0 { 0.0 } else { 0.5 * left as f64 / largest as f64 };
     (100.0 * (1.0 - (term(cpu_left, largest_cpu) + term(devices_left, largest_devices)))).clamp(0.0, 100.0)
@@ -77,7 +77,7 @@ pub(crate) fn fragmentation_score(
 ) -> i64 {
     let cpu = machine.free("cpu");
     let before = fragmentation(typical, machine, &machine.free_devices(), cpu);
-    let cpu_after = cpu - demand.requests.cpu_milli;
+    let cpu_after = cpu - machine.seen(demand).requests.cpu_milli;
     let after = fragmentation(typical, machine, &after(machine, demand, devices), cpu_after);
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     (100.0 * sigmoid((before - after) / 1000.0)) as i64

@@ -1,18 +1,19 @@
 //! Whether a host takes a pod, and in which words it refuses.
 
 use meridian_engine::{
-    Constraints, Demand, FilterPlugin, HostPort, Taint, TaintEffect, Toleration, TolerationOperator,
+    Constraints, Demand, FilterPlugin, HostPort, Runtime, Taint, TaintEffect, Toleration, TolerationOperator,
 };
 
 use super::machine::{Machine, quantity};
 use super::{Around, selector};
 
 /// The order in which the plugins are asked, whatever the order in the profile.
-const ORDER: [FilterPlugin; 9] = [
+const ORDER: [FilterPlugin; 10] = [
     FilterPlugin::NodeUnschedulable,
     FilterPlugin::NodeName,
     FilterPlugin::TaintToleration,
     FilterPlugin::NodeAffinity,
+    FilterPlugin::RuntimeReady,
     FilterPlugin::NodePorts,
     FilterPlugin::NodeResourcesFit,
     FilterPlugin::DeviceFit,
@@ -51,6 +52,14 @@ fn ask(plugin: FilterPlugin, machine: &Machine, demand: &Demand, around: &Around
             selector::requirements_hold(constraints, &machine.host),
             "node(s) didn't match Pod's node affinity/selector",
         ),
+        FilterPlugin::RuntimeReady => match demand.runtime {
+            Runtime::Containers => {
+                only(machine.host.runtimes.containers, "node(s) had no ready container runtime")
+            }
+            Runtime::VirtualMachine => {
+                only(machine.host.runtimes.virtual_machines, "node(s) had no ready virtual machine runtime")
+            }
+        },
         FilterPlugin::NodePorts => {
             only(ports_free(machine, demand), "node(s) didn't have free ports for the requested pod ports")
         }
@@ -67,15 +76,17 @@ fn ask(plugin: FilterPlugin, machine: &Machine, demand: &Demand, around: &Around
 
 /// Whether what changes with the load allows the pod to start here with these devices.
 pub(crate) fn fits_now(machine: &Machine, demand: &Demand, devices: u64) -> bool {
+    missing_resources(machine, demand).is_empty() && ports_and_devices_free(machine, demand, devices)
+}
+
+/// The same but for resources.
+pub(crate) fn ports_and_devices_free(machine: &Machine, demand: &Demand, devices: u64) -> bool {
     let (wanted, share) = demand.devices.as_ref().map_or((0, 0), |wanted| (wanted.count, wanted.milli));
     let free = machine.free_devices();
     let all_fit = (0..64)
         .filter(|number| devices & (1 << number) != 0)
         .all(|number: usize| free.get(number).is_some_and(|free| *free >= i64::from(share)));
-    ports_free(machine, demand)
-        && missing_resources(machine, demand).is_empty()
-        && devices.count_ones() == wanted
-        && all_fit
+    ports_free(machine, demand) && devices.count_ones() == wanted && all_fit
 }
 
 /// Whether the host offers what the pod asks for of every resource, whoever has it now.
@@ -127,6 +138,7 @@ fn collide(one: &HostPort, other: &HostPort) -> bool {
 }
 
 fn missing_resources(machine: &Machine, demand: &Demand) -> Vec<String> {
+    let demand = &*machine.seen(demand);
     let mut reasons = Vec::new();
     if machine.pods.len() as i64 + 1 > machine.host.pods {
         reasons.push("Too many pods".to_owned());

@@ -54,6 +54,7 @@ struct Counted {
 
 /// Leaves out what the host has none of, and extended resources that the pod does not ask for.
 fn counted(resources: &[ResourceWeight], machine: &Machine, demand: &Demand) -> Vec<Counted> {
+    let demand = &*machine.seen(demand);
     let counts = |name: &str| {
         machine.allocatable(name) != 0 && (is_native(name) || quantity(&demand.requests, name) != 0)
     };

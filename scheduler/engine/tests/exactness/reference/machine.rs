@@ -1,8 +1,9 @@
 //! One host with the pods that run there, and the sums over them.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
-use meridian_engine::{Demand, Host, Resources, Running};
+use meridian_engine::{Demand, Host, Resources, Running, Runtime};
 
 use super::Refused;
 
@@ -50,6 +51,11 @@ pub(crate) fn scored_quantity(demand: &Demand, name: &str) -> i64 {
         "memory" => demand.scoring.memory,
         _ => quantity(&demand.requests, name),
     }
+}
+
+/// Whether the pod is a virtual machine that shares CPUs and memory with others.
+fn shares(demand: &Demand) -> bool {
+    demand.runtime == Runtime::VirtualMachine
 }
 
 /// Whether the resource is one of those that every host has.
@@ -101,12 +107,48 @@ impl Machine {
 
     /// The sum over all pods here.
     pub(crate) fn requested(&self, resource: &str) -> i64 {
-        self.pods.iter().map(|pod| quantity(&pod.demand.requests, resource)).sum()
+        self.sum(resource, |demand| quantity(&demand.requests, resource))
     }
 
     /// The sum over all pods here of what scoring counts.
     pub(crate) fn scored(&self, resource: &str) -> i64 {
-        self.pods.iter().map(|pod| scored_quantity(&pod.demand, resource)).sum()
+        self.sum(resource, |demand| scored_quantity(demand, resource))
+    }
+
+    /// The sum over all pods here, of which virtual machines that share count by the host's ratio.
+    fn sum(&self, resource: &str, of: impl Fn(&Demand) -> i64) -> i64 {
+        let demands = || self.pods.iter().map(|pod| &*pod.demand);
+        let shared = demands().filter(|demand| shares(demand)).map(&of).sum();
+        let others: i64 = demands().filter(|demand| !shares(demand)).map(&of).sum();
+        others + self.counted(resource, shared)
+    }
+
+    /// What virtual machines that ask for so much count for here, rounded up.
+    fn counted(&self, resource: &str, asked: i64) -> i64 {
+        let percent = match resource {
+            "cpu" => self.host.overcommit.cpu_percent,
+            "memory" => self.host.overcommit.memory_percent,
+            _ => 100,
+        };
+        let (asked, percent) = (i128::from(asked) * 100, i128::from(percent));
+        (asked / percent + i128::from(asked % percent != 0)) as i64
+    }
+
+    /// The demand with what it has to find free here.
+    pub(crate) fn seen<'a>(&self, demand: &'a Demand) -> Cow<'a, Demand> {
+        if !shares(demand) {
+            return Cow::Borrowed(demand);
+        }
+        let mut seen = demand.clone();
+        for (name, quantity) in [
+            ("cpu", &mut seen.requests.cpu_milli),
+            ("memory", &mut seen.requests.memory),
+            ("cpu", &mut seen.scoring.cpu_milli),
+            ("memory", &mut seen.scoring.memory),
+        ] {
+            *quantity = self.counted(name, *quantity);
+        }
+        Cow::Owned(seen)
     }
 
     /// Negative on a host that has shrunk below what it runs.

@@ -30,6 +30,7 @@ pub(crate) fn points(plugin: &ScorePlugin, machine: &Machine, demand: &Demand) -
 
 /// The share of each listed resource in use after placing; all of it where the host has none.
 fn shares(resources: &[ResourceWeight], machine: &Machine, demand: &Demand) -> Vec<f32> {
+    let demand = &*machine.seen(demand);
     let share = |name: &str| {
         let allocatable = machine.allocatable(name);
         if allocatable <= 0 {

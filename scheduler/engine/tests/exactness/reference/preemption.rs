@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use meridian_engine::{Demand, Running};
 
-use super::machine::{Machine, Pod, PodId};
+use super::machine::{Machine, Pod, PodId, quantity};
 use super::{Reference, device, filter};
 
 /// Where the pod would get room, and whose.
@@ -194,5 +194,10 @@ fn is_seated(machine: &Machine, pod: &Pod) -> bool {
         pods: machine.pods.iter().filter(|other| other.id != pod.id).cloned().collect(),
         ..machine.clone()
     };
-    filter::fits_now(&others, &pod.demand, pod.devices)
+    let requests = &pod.demand.requests;
+    let names = ["cpu", "memory", "ephemeral-storage"].into_iter();
+    let mut asked = names.chain(requests.extended.keys().map(String::as_str));
+    machine.pods.len() as i64 <= machine.host.pods
+        && !asked.any(|name| quantity(requests, name) > 0 && machine.free(name) < 0)
+        && filter::ports_and_devices_free(&others, &pod.demand, pod.devices)
 }

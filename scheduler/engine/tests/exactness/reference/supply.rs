@@ -130,8 +130,9 @@ impl Learned {
     fn loss(&self, machine: &Machine, demand: &Demand, devices: u64) -> i128 {
         let before = Room::of(machine);
         let mut after = Room::of(machine);
-        after.cpu -= demand.requests.cpu_milli;
-        after.memory -= demand.requests.memory;
+        let seen = machine.seen(demand);
+        after.cpu -= seen.requests.cpu_milli;
+        after.memory -= seen.requests.memory;
         if let Some(wanted) = &demand.devices {
             for (number, free) in after.devices.iter_mut().enumerate() {
                 if devices & (1 << number) != 0 {
