@@ -5,6 +5,7 @@
 use crate::assignment::Assignment;
 use crate::certificate::{Certificate, Fixing, Multipliers};
 use crate::model::{Model, TOLERANCE};
+use crate::rule::{Breach, breaches};
 
 /// What the checker found about a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +66,24 @@ pub enum Violation {
         item: usize,
         /// What is not served.
         share: f64,
+    },
+    /// A row that carries more than it may.
+    #[error("row {row} carries {load}, and may carry {most}")]
+    Row {
+        /// The row.
+        row: usize,
+        /// What it carries.
+        load: f64,
+        /// What it may.
+        most: f64,
+    },
+    /// Two groups of items that are to keep apart.
+    #[error("domain {domain} serves items of both groups of apart {apart}")]
+    Together {
+        /// The number of the rule.
+        apart: usize,
+        /// The domain that serves both.
+        domain: u32,
     },
     /// A site that gives more than it has.
     #[error("site {site} gives {used} of resource {resource}, and has {capacity}")]
@@ -132,6 +151,10 @@ pub fn check(model: &Model, assignment: &Assignment) -> Checked {
             }
         }
     }
+    violations.extend(breaches(model, &assignment.portions).into_iter().map(|breach| match breach {
+        Breach::Row(row, load, most) => Violation::Row { row, load, most },
+        Breach::Apart(apart, domain) => Violation::Together { apart, domain },
+    }));
     Checked { objective, violations, unserved }
 }
 

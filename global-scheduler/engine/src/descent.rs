@@ -105,6 +105,12 @@ fn swap_all(state: &mut State<'_>, items: &[u32]) {
                     && state.fits_without(item, to, other)
                     && state.fits_without(other, from as usize, item)
                 {
+                    if model.rules().is_some() {
+                        if state.try_swap(item, other) {
+                            break 'sites;
+                        }
+                        continue;
+                    }
                     state.take(item);
                     state.shift(other, from as usize);
                     state.put(item, to);
@@ -139,11 +145,20 @@ fn eject_for(state: &mut State<'_>, item: usize) {
         }
     }
     if let (_, Some((to, other, goal))) = best {
+        let before = state.cost();
         state.take(other);
         if let Some(goal) = goal {
             state.put(other, goal);
         }
-        state.put(item, to);
+        if model.rules().is_none() || state.fits(item, to) {
+            state.put(item, to);
+        }
+        // Both together may be against a rule that neither is against alone.
+        if model.rules().is_some() && state.cost() >= before {
+            state.take(item);
+            state.take(other);
+            state.put(other, to);
+        }
     }
 }
 
@@ -168,7 +183,12 @@ fn close_all(state: &mut State<'_>, random: &mut ChaCha8Rng, stop: &dyn Fn() -> 
             }
         }
         if let Some((_, moves)) = best {
+            let before = state.model().rules().is_some().then(|| state.clone());
             follow(state, &moves);
+            // A trial knows nothing of rules.
+            if let Some(before) = before.filter(|before| before.cost() <= state.cost()) {
+                *state = before;
+            }
         }
     }
 }
@@ -264,8 +284,14 @@ fn open(state: &mut State<'_>, site: usize, mut savings: Vec<(f64, u32)>) {
         }
     }
     if gain > least(state.cost()) {
+        let before = model.rules().is_some().then(|| state.clone());
         for item in taken {
-            state.shift(item, site);
+            if model.rules().is_none() || state.fits(item, site) {
+                state.shift(item, site);
+            }
+        }
+        if let Some(before) = before.filter(|before| before.cost() <= state.cost()) {
+            *state = before;
         }
     }
 }

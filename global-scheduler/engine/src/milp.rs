@@ -7,6 +7,7 @@ use good_lp::solvers::{SolverModel, WithMipGap, WithTimeLimit};
 use good_lp::{Expression, ProblemVariables, Solution, Variable, constraint, microlp, variable};
 
 use crate::model::Model;
+use crate::rule::Rules;
 use crate::state::{NOWHERE, State};
 
 /// The library that solves mixed-integer programmes.
@@ -134,6 +135,16 @@ impl Programme {
                 Some(open) => problem.with(constraint!(load <= open * capacity)),
                 None => problem.with(constraint!(load <= capacity)),
             };
+        }
+        for row in model.rules().map_or_else(Vec::new, Rules::constraints) {
+            let mut sum = Expression::from(0.0);
+            for term in row.terms {
+                let candidates = model.candidates(term.item as usize);
+                if let Some(place) = candidates.iter().position(|candidate| *candidate == term.site) {
+                    sum += serves[term.item as usize][place] * term.weight;
+                }
+            }
+            problem = problem.with(constraint!(sum <= row.most));
         }
         // A back end that finds nothing in time leaves the plan as it is.
         let solution = problem.solve().ok()?;

@@ -6,6 +6,10 @@
 //!
 //! Money, usage and capacity are `f64` within [`MOST`], so that sums over the largest model keep nine digits.
 
+use std::sync::Arc;
+
+use crate::rule::{Apart, Row, Rules};
+
 /// The largest amount of money, of usage or of capacity that a model takes, in whatever unit the caller counts.
 pub const MOST: f64 = 1e12;
 
@@ -99,6 +103,8 @@ pub struct Model {
     start: Vec<usize>,
     /// The sites that may serve an item, cheapest first.
     order: Vec<u32>,
+    /// What ties sites together.
+    rules: Option<Arc<Rules>>,
 }
 
 impl Model {
@@ -140,6 +146,7 @@ impl Model {
             usage,
             start: vec![0],
             order: Vec::new(),
+            rules: None,
         };
         for (number, item) in items.into_iter().enumerate() {
             model.add_costs(number, &item, sites.len())?;
@@ -180,6 +187,18 @@ impl Model {
         self.usage_with(self.sites(), item, site).iter().zip(capacity).all(|(usage, capacity)| {
             if whole { *usage <= most(*capacity) } else { *usage <= 0.0 || *capacity > 0.0 }
         })
+    }
+
+    /// The same model with rules that tie sites together.
+    pub fn with_rules(mut self, rows: &[Row], aparts: &[Apart]) -> Result<Model, ModelError> {
+        let rules = Rules::new(self.items(), self.sites(), rows, aparts)?;
+        self.rules = (!rows.is_empty() || !aparts.is_empty()).then(|| Arc::new(rules));
+        Ok(self)
+    }
+
+    /// What ties sites together, if anything does.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
     }
 
     /// The number of resources.
@@ -317,6 +336,7 @@ impl Model {
             usage,
             start: vec![0],
             order: Vec::new(),
+            rules: None,
         };
         let mut place = vec![u32::MAX; self.sites()];
         for (number, site) in sites.iter().enumerate() {

@@ -45,7 +45,7 @@ pub fn solve(model: &Model, limits: &Limits<'_>, seed: u64, start: Option<&Assig
     let budget = Budget::new(limits);
     let is_divisible = (0..model.items()).all(|item| !model.is_whole(item));
     let (assignment, bound, certificate) =
-        if transport::is_possible(model) && is_divisible && model.items() > 0 {
+        if transport::is_possible(model) && is_divisible && model.items() > 0 && model.rules().is_none() {
             let open = start.map(|start| open_sites(model, start));
             let found = branch(model, &budget, Search { open, prices: None, steps: (400, 60) });
             let bound = crate::check::bound(model, &found.certificate).unwrap_or(f64::NEG_INFINITY);
@@ -76,7 +76,7 @@ fn open_sites(model: &Model, start: &Assignment) -> Vec<bool> {
     open
 }
 
-fn whole_sites(model: &Model, start: &Assignment) -> Vec<u32> {
+pub(crate) fn whole_sites(model: &Model, start: &Assignment) -> Vec<u32> {
     let most = |item: usize| {
         let portions = start.portions.get(item)?;
         let valid = portions.iter().filter(|portion| (portion.site as usize) < model.sites());

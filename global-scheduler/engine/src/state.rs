@@ -2,6 +2,7 @@
 
 use crate::assignment::Assignment;
 use crate::model::{Model, most};
+use crate::rule::RuleLoads;
 
 /// No site: the item is unserved.
 pub(crate) const NOWHERE: u32 = u32::MAX;
@@ -16,6 +17,7 @@ pub(crate) struct State<'m> {
     place: Vec<u32>,
     load: Vec<f64>,
     cost: f64,
+    rules: Option<RuleLoads>,
 }
 
 impl<'m> State<'m> {
@@ -28,6 +30,7 @@ impl<'m> State<'m> {
             place: vec![0; model.items()],
             load: vec![0.0; model.sites() * model.resources()],
             cost: (0..model.items()).map(|item| model.unserved(item)).sum(),
+            rules: model.rules().map(RuleLoads::new),
         }
     }
 
@@ -100,6 +103,15 @@ impl<'m> State<'m> {
     pub(crate) fn fits(&self, item: usize, site: usize) -> bool {
         let room = self.load(site).iter().zip(self.model.capacity(site));
         self.model.usage(item, site).iter().zip(room).all(|(usage, (load, has))| load + usage <= most(*has))
+            && self.obeys(item, site, None)
+    }
+
+    /// Whether no rule speaks against the item at the site, once another one has left it.
+    fn obeys(&self, item: usize, site: usize, leaving: Option<usize>) -> bool {
+        match (self.model.rules(), &self.rules) {
+            (Some(rules), Some(loads)) => loads.allow(rules, item, self.site[item], site, leaving),
+            _ => true,
+        }
     }
 
     /// Whether there is room for the item once another one has left.
@@ -107,6 +119,7 @@ impl<'m> State<'m> {
         let room = self.load(site).iter().zip(self.model.capacity(site));
         let usage = self.model.usage(item, site).iter().zip(self.model.usage(leaving, site));
         usage.zip(room).all(|((usage, less), (load, has))| load - less + usage <= most(*has))
+            && self.obeys(item, site, Some(leaving))
     }
 
     /// Serves an unserved item.
@@ -119,6 +132,9 @@ impl<'m> State<'m> {
         let resources = self.model.resources();
         for (load, usage) in self.load[site * resources..].iter_mut().zip(self.model.usage(item, site)) {
             *load += usage;
+        }
+        if let (Some(rules), Some(loads)) = (self.model.rules(), &mut self.rules) {
+            loads.put(rules, item, site);
         }
     }
 
@@ -142,6 +158,27 @@ impl<'m> State<'m> {
             // An empty site carries no rounding along.
             *load = if is_empty { 0.0 } else { *load - usage };
         }
+        if let (Some(rules), Some(loads)) = (self.model.rules(), &mut self.rules) {
+            loads.take(rules, item, site);
+        }
+    }
+
+    /// Exchanges two items, unless a rule about both of their sites says otherwise. Both must fit without the other.
+    pub(crate) fn try_swap(&mut self, item: usize, other: usize) -> bool {
+        let (from, to) = (self.site[item] as usize, self.site[other] as usize);
+        self.take(item);
+        self.take(other);
+        if self.fits(item, to) {
+            self.put(item, to);
+            if self.fits(other, from) {
+                self.put(other, from);
+                return true;
+            }
+            self.take(item);
+        }
+        self.put(item, from);
+        self.put(other, to);
+        false
     }
 
     pub(crate) fn shift(&mut self, item: usize, site: usize) {

@@ -16,6 +16,7 @@ use crate::greedy::{CostsOnly, ResourcePrices, complete, fill_in};
 use crate::milp;
 use crate::model::Model;
 use crate::part::{self, Part, partition};
+use crate::ruled;
 use crate::state::State;
 use crate::transport::{self, Transport};
 
@@ -112,6 +113,9 @@ pub(crate) fn improve(
         if budget.seconds_left().is_none() {
             return;
         }
+    }
+    if model.rules().is_some() {
+        return ruled::improve(best, prices, bound, budget, random);
     }
     let has_openings = (0..model.sites()).any(|site| model.opening(site) > 0.0);
     let mut idle = 0_u32;

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use good_lp::{Expression, ProblemVariables, Solution as _, SolverModel, constraint, microlp, variable};
 use meridian_global_engine::{
-    Assignment, Backend, Certificate, Item, Limits, Model, Multipliers, Site, Solution, Usage, bound, check,
-    solve,
+    Apart, Assignment, Backend, Certificate, Item, Limits, Model, Multipliers, Row, Site, Solution, Term,
+    Usage, bound, check, solve,
 };
 use proptest::prelude::*;
 
@@ -133,7 +133,39 @@ fn expect_sound(model: &Model, solution: &Solution) {
     assert!(solution.bound <= solution.objective + 1e-6);
 }
 
+/// Rules for a model: rows over any pairs, and two groups of items that share no domain.
+fn ruled(model: Model, numbers: &[u32]) -> Model {
+    let mut numbers = numbers.iter().copied().cycle();
+    let mut next = |below: u32| numbers.next().expect("a cycle has no end") % below;
+    let (items, sites) = (model.items() as u32, model.sites() as u32);
+    let row = |next: &mut dyn FnMut(u32) -> u32| {
+        let terms =
+            (0..next(8)).map(|_| Term { item: next(items), site: next(sites), weight: next(4).into() });
+        let terms: Vec<Term> = terms.collect();
+        Row { most: next(7).into(), terms }
+    };
+    let rows: Vec<Row> = (0..next(3)).map(|_| row(&mut next)).collect();
+    let border = next(items) + 1;
+    let domain = (0..sites).map(|_| next(3)).collect();
+    let apart = Apart { first: (0..border).collect(), second: (border..items).collect(), domain };
+    let aparts: Vec<Apart> = (0..next(2)).map(|_| apart.clone()).collect();
+    model.with_rules(&rows, &aparts).expect("the numbers are in range")
+}
+
 proptest! {
+    #[test]
+    fn rules_are_kept_at_about_the_least_cost(
+        model in models(true, 1..=2),
+        numbers in prop::collection::vec(0..1_000_u32, 40),
+    ) {
+        let model = ruled(model, &numbers);
+        let least = least_whole(&model);
+        let solution = solved(&model, 12);
+        expect_sound(&model, &solution);
+        prop_assert!(solution.bound <= least + 1e-6, "bound {} above {least}", solution.bound);
+        prop_assert!((solution.objective - least).abs() <= 1e-6, "found {}, want {least}", solution.objective);
+    }
+
     #[test]
     fn whole_items_cost_the_least_there_is(model in models(true, 1..=2)) {
         let least = least_whole(&model);

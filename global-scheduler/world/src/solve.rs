@@ -1,0 +1,125 @@
+//! From a world to a plan with its costs, its bound, and what stands in the way of the rest.
+
+use meridian_global_engine::{Certificate, Limits, MoveTerms, Solution, gap};
+
+use crate::check::{Checked, check};
+use crate::compile::{Compiled, Scope, compile};
+use crate::conflict::{Unplaced, unplaced};
+use crate::plan::Plan;
+use crate::problem::Problem;
+use crate::relax::{Proof, bound, relax};
+use crate::settle::{refit, settle};
+use crate::survey::Survey;
+
+/// The share of the time that goes into plans; the rest proves the bound.
+const PLAN_SHARE: f64 = 0.7;
+
+/// How a plan is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// What runs. Without it nothing moves.
+    pub running: Option<&'a Plan>,
+    /// The most replicas that may move; any number if there is none.
+    pub most_moves: Option<u64>,
+    /// The least share of the cost that a change must save, moves paid, to be worth anything.
+    pub least_gain: f64,
+    /// Equal seeds and rounds give equal plans.
+    pub seed: u64,
+}
+
+/// A plan with what is to be known about it.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What runs where.
+    pub plan: Plan,
+    /// What it costs, from the checker.
+    pub checked: Checked,
+    /// What no plan costs less than, moves apart.
+    pub bound: f64,
+    /// The proof of that.
+    pub proof: Proof,
+    /// Workloads that are not served in full, and why.
+    pub unplaced: Vec<Unplaced>,
+    /// The rounds that were worked.
+    pub rounds: u64,
+}
+
+impl Planned {
+    /// How far the plan may be from the best, as a share of its cost without moves.
+    pub fn gap(&self) -> f64 {
+        gap(self.checked.costs.standing(), self.bound)
+    }
+}
+
+/// Plans all workloads, within limits. There is always an answer: when a limit is reached it is the best plan so far.
+pub fn plan(survey: &Survey<'_>, terms: Terms<'_>, limits: &Limits<'_>) -> Result<Planned, Problem> {
+    let all: Vec<usize> = (0..survey.world.workloads.len()).collect();
+    let scope = Scope { workloads: &all, fixed: None, running: terms.running };
+    let compiled = compile(survey, scope)?;
+    let planning = Limits { time: limits.time.map(|time| (time as f64 * PLAN_SHARE) as u64), ..*limits };
+    let solution = solve(&compiled, terms, &planning);
+    let mut plan = settle(survey, &compiled, &solution.assignment, scope);
+    let mut checked = check(survey, &plan, terms.running);
+    if let Some(running) = terms.running {
+        let stays = refit(survey, running);
+        let as_it_is = check(survey, &stays, terms.running);
+        if is_better_left(&as_it_is, &checked, terms) {
+            (plan, checked) = (stays, as_it_is);
+        }
+    }
+    let relaxed = relax(survey, terms.running)
+        .map_err(|error| Problem::new("workloads", format!("are too many or too large together: {error}")))?;
+    let certificate = match is_relaxed_already(survey, terms) {
+        true => solution.certificate,
+        false => prove(&relaxed, limits, &checked),
+    };
+    let proof = Proof { certificate };
+    let proven = bound(survey, &proof, terms.running).unwrap_or(0.0);
+    Ok(Planned {
+        bound: proven.max(0.0).min(checked.costs.standing()),
+        unplaced: unplaced(survey, &plan, &checked, terms.running),
+        plan,
+        checked,
+        proof,
+        rounds: solution.rounds,
+    })
+}
+
+fn prove(relaxed: &meridian_global_engine::Model, limits: &Limits<'_>, checked: &Checked) -> Certificate {
+    let time = limits.time.map(|time| (time as f64 * (1.0 - PLAN_SHARE)) as u64);
+    let limits = Limits { time, ..*limits };
+    meridian_global_engine::prove(relaxed, &limits, checked.costs.standing()).1
+}
+
+fn solve(compiled: &Compiled, terms: Terms<'_>, limits: &Limits<'_>) -> Solution {
+    match terms.running {
+        None => meridian_global_engine::solve(&compiled.model, limits, terms.seed, None),
+        Some(_) => {
+            let most = terms.most_moves.map_or(f64::MAX, |most| most as f64);
+            let moves = MoveTerms { price: 0.0, most, least_gain: 0.0 };
+            meridian_global_engine::improve(&compiled.model, &compiled.start(), moves, limits, terms.seed)
+        }
+    }
+}
+
+/// Whether a change is not worth it: it moves more than it may, or gains less than it must.
+fn is_better_left(as_it_is: &Checked, changed: &Checked, terms: Terms<'_>) -> bool {
+    if !as_it_is.is_feasible() {
+        return false;
+    }
+    if terms.most_moves.is_some_and(|most| changed.moves > most) {
+        return true;
+    }
+    let before = as_it_is.costs.total();
+    before - changed.costs.total() <= terms.least_gain * before.abs()
+}
+
+/// Whether pieces are the items of the relaxation, so that what proves a bound for them proves it for the world.
+fn is_relaxed_already(survey: &Survey<'_>, terms: Terms<'_>) -> bool {
+    let mut workloads = survey.world.workloads.iter();
+    workloads.all(|workload| {
+        workload.whole
+            && !workload.survives_site_loss
+            && (terms.running.is_none() || workload.move_cost == 0.0)
+    })
+}
