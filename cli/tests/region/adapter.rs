@@ -249,6 +249,11 @@ async fn pods_of_lower_priority_make_way() {
     let message = told.message.unwrap_or_default();
     assert!(message.starts_with("Preempted by pod default/high on node "), "{message}");
     assert_eq!(value(&get(&metrics), "scheduler_preemption_attempts_total"), 1.0);
+    let failed = "reason=FailedScheduling,involvedObject.name=high";
+    let failed = events.list(&ListParams::default().fields(failed)).await.expect("the list comes");
+    let rejected =
+        |event: &Event| event.message.as_deref().is_some_and(|told| told.contains("binding rejected"));
+    assert!(!failed.items.iter().any(rejected), "{failed:?}");
     let (well, said) = process.interrupt();
     assert!(well, "{said}");
 }

@@ -95,7 +95,10 @@ async fn bind(writer: &Writer, order: &BindOrder) -> Outcome {
         match writer.request("POST", post(writer, pod, host)).await {
             Ok(()) => return Outcome::Bound,
             Err(Error::Api(status)) if status.code == 409 || status.code == 404 => {
-                return look(writer, pod, host, status.message.clone()).await;
+                match look(writer, pod, host, status.message.clone()).await {
+                    Outcome::Refused(refusal) if order.is_left => why = refusal,
+                    outcome => return outcome,
+                }
             }
             Err(Error::Api(status)) if status.code < 500 && status.code != 429 => {
                 return Outcome::Refused(status.message.clone());

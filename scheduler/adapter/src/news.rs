@@ -199,6 +199,8 @@ pub(crate) struct BindOrder {
     pub(crate) number: u64,
     pub(crate) pod: Arc<PodId>,
     pub(crate) host: Arc<str>,
+    /// Whether the room is what others have left for the pod: who keeps the accounts may hear of their end a moment later.
+    pub(crate) is_left: bool,
 }
 
 /// Something for users to know.

@@ -73,7 +73,7 @@ impl Core {
                 pod.decided = now;
                 pod.message = None;
                 self.hosts.note(&host, number);
-                let order = BindOrder { number, pod: pod.id.clone(), host: host.clone() };
+                let order = BindOrder { number, pod: pod.id.clone(), host: host.clone(), is_left: false };
                 pod.state = State::Binding(hold, host);
                 self.binding += 1;
                 self.orders.push_back(order);

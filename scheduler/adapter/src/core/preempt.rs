@@ -125,7 +125,7 @@ impl Core {
             // Somebody else was faster.
             return self.denominate(number, now);
         }
-        let order = BindOrder { number, pod: pod.id.clone(), host: host.clone() };
+        let order = BindOrder { number, pod: pod.id.clone(), host: host.clone(), is_left: true };
         let Pod { state, .. } = pod;
         if let State::Nominated(hold, host, _) = std::mem::replace(state, State::Blocked) {
             *state = State::Binding(hold, host);
