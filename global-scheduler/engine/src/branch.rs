@@ -1,76 +1,150 @@
 //! Branch and bound over open and closed sites, for models whose items may all be divided.
 //!
-//! Each case is bounded by dual ascent and solved exactly once all of its sites are decided. A site whose other choice would
-//! cost more than the best plan known is fixed; the prices that say so are the proof of the case that is left out.
+//! The case with the least bound is split first, so that the bound of the whole rises as long as there is time. Each case is
+//! bounded by dual ascent and solved exactly once all of its sites are decided. A site whose other choice would cost more than
+//! the best plan known is fixed; the prices that say so are the proof of the case that is left out.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use crate::assignment::Assignment;
 use crate::budget::Budget;
 use crate::certificate::{Certificate, Fixing, Multipliers};
 use crate::dual::Dual;
 use crate::model::Model;
+use crate::openset::{OpenSearch, SetBounds};
 use crate::transport::Transport;
 
 /// A case is closed when its bound is within this share of the best plan.
 const CLOSE: f64 = 1e-7;
 
-/// How many of the best sets of open sites are remembered.
-const REMEMBERED: usize = 4;
+/// Cases that are split at the same time. Fixed, so that results do not depend on threads.
+const TASKS: usize = 4;
 
-/// How a search begins and how much it does in each case.
-pub(crate) struct Search<'a> {
-    /// Open sites of a plan.
-    pub(crate) open: Option<Vec<bool>>,
-    /// Prices of items.
-    pub(crate) prices: Option<&'a Multipliers>,
-    /// Steps of dual ascent in the first case and in the others.
-    pub(crate) steps: (u32, u32),
-}
+/// The most steps of dual ascent for the whole, and for a case.
+const STEPS: (u32, u32) = (2_500, 60);
+
+/// The share of the time that goes into the first bound and into looking for plans, before cases are split.
+const SHARES: (f64, f64) = (0.25, 0.5);
+
+/// Kicks in a row without a better plan before cases are split.
+const MOST_IDLE: u32 = 60;
+
+/// Bytes that the prices of cases may take.
+const MOST_BYTES: usize = 256 << 20;
 
 /// What a search found.
 pub(crate) struct Found {
     /// The best division.
     pub(crate) plan: Assignment,
-    /// The best sets of open sites with their costs, best first.
-    pub(crate) sets: Vec<(f64, Vec<bool>)>,
     /// The proof of a bound.
     pub(crate) certificate: Certificate,
 }
 
-struct Branching<'m, 'b> {
-    model: &'m Model,
-    budget: &'b Budget<'b>,
-    steps: (u32, u32),
-    best: f64,
-    plan: Assignment,
-    open: Vec<bool>,
-    sets: Vec<(f64, Vec<bool>)>,
-    /// The open sets that were solved already.
-    seen: FxHashSet<Vec<bool>>,
-    root: f64,
+/// A case that is to be split: its bound as far as it is known, and its number.
+#[derive(PartialEq)]
+struct Waiting {
+    bound: f64,
+    number: usize,
+}
+
+impl Eq for Waiting {}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Waiting) -> std::cmp::Ordering {
+        self.bound.total_cmp(&other.bound).then(self.number.cmp(&other.number))
+    }
+}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Waiting) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A case: sites that are decided, and the best proof so far.
+struct Case {
+    fixings: Vec<Fixing>,
+    prices: Arc<Multipliers>,
+    /// Sites that were fixed since the case was made, with what was kept and the proof of the other choice.
+    left_out: Vec<(usize, Fixing, Arc<Multipliers>)>,
+    /// The site that decides between two cases, closed and open, with their numbers.
+    split: Option<(usize, usize, usize)>,
+}
+
+/// What work on a case came to.
+struct Outcome<'m> {
+    number: usize,
+    fixings: Vec<Fixing>,
+    prices: Arc<Multipliers>,
+    bound: f64,
+    left_out: Vec<(usize, Fixing, Arc<Multipliers>)>,
+    /// Where to split, and what the bounds of both cases are at least; none if there is nothing to split.
+    split: Option<(usize, f64, f64)>,
+    division: Option<Transport<'m>>,
 }
 
 /// Finds the best division and proves a bound, as far as the budget goes.
-pub(crate) fn branch(model: &Model, budget: &Budget<'_>, search: Search<'_>) -> Found {
-    let start = search.open.unwrap_or_else(|| enough(model));
-    let first = Transport::solve(model, |site| start[site]);
-    let mut branching = Branching {
-        model,
-        budget,
-        steps: search.steps,
-        best: first.objective(),
-        plan: first.assignment(),
-        sets: vec![(first.objective(), start.clone())],
-        open: start,
-        seen: FxHashSet::default(),
-        root: f64::NEG_INFINITY,
+pub(crate) fn branch(model: &Model, budget: &Budget<'_>, seed: u64, open: Option<Vec<bool>>) -> Found {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut search = OpenSearch::new(model, &open.unwrap_or_else(|| enough(model)));
+    let mut dual = Dual::new(model, vec![Fixing::Free; model.sites()], None);
+    ascend(&mut dual, &mut search, budget);
+    look_around(&dual, &mut search, budget, &mut random);
+    let root = Case {
+        fixings: dual.fixings().to_vec(),
+        prices: dual.best().clone(),
+        left_out: Vec::new(),
+        split: None,
     };
-    let dual = Dual::new(model, vec![Fixing::Free; model.sites()], search.prices);
-    let certificate = branching.case(dual, 0);
-    Found { plan: branching.plan, sets: branching.sets, certificate }
+    let mut cases = vec![root];
+    let bytes = 8 * (model.items() + model.sites());
+    let most = (MOST_BYTES / bytes.max(1)).max(2);
+    let mut waiting = BinaryHeap::from([Reverse(Waiting { bound: dual.bound(), number: 0 })]);
+    drop(dual);
+    while !budget.is_over() && cases.len() < most {
+        let least = waiting.peek().map_or(f64::INFINITY, |Reverse(next)| next.bound);
+        if least >= goal(search.cost()) || budget.is_close(search.cost(), least) {
+            break;
+        }
+        budget.report(search.cost(), least);
+        let next: Vec<Waiting> =
+            std::iter::from_fn(|| waiting.pop()).take(TASKS).map(|Reverse(next)| next).collect();
+        let upper = search.cost();
+        let work = |next: &Waiting| work(model, &cases[next.number], next, upper, budget);
+        let outcomes: Vec<Outcome<'_>> = next.par_iter().map(work).collect();
+        for outcome in outcomes {
+            budget.count();
+            let number = cases.len();
+            let case = &mut cases[outcome.number];
+            case.prices = outcome.prices.clone();
+            case.left_out = outcome.left_out;
+            case.split = outcome.split.map(|(site, _, _)| (site, number, number + 1));
+            if let Some((site, closed, open)) = outcome.split {
+                for (fixing, bound) in [(Fixing::Closed, closed), (Fixing::Open, open)] {
+                    let mut fixings = outcome.fixings.clone();
+                    fixings[site] = fixing;
+                    let bound = bound.max(outcome.bound);
+                    waiting.push(Reverse(Waiting { bound, number: cases.len() }));
+                    let prices = outcome.prices.clone();
+                    cases.push(Case { fixings, prices, left_out: Vec::new(), split: None });
+                }
+            }
+            if let Some(division) = outcome.division {
+                search.offer(division);
+            }
+        }
+    }
+    Found { plan: search.division().assignment(), certificate: proof(cases) }
+}
+
+fn goal(upper: f64) -> f64 {
+    upper - CLOSE * upper.abs()
 }
 
 /// The sites that are cheapest for their capacity, until they can serve everything with some room.
@@ -87,168 +161,164 @@ fn enough(model: &Model) -> Vec<bool> {
     open
 }
 
-impl<'m> Branching<'m, '_> {
-    fn goal(&self) -> f64 {
-        self.best - CLOSE * self.best.abs()
-    }
-
-    /// Solves for a set of open sites, unless that was done or the prices say that it cannot be better.
-    fn try_open(&mut self, open: Vec<bool>, dual: &Dual<'_>) -> bool {
-        if dual.bound_with(&open) >= self.goal() || self.seen.contains(&open) {
-            return false;
+/// Raises the bound of the whole, with plans by what it hints at.
+fn ascend<'m>(dual: &mut Dual<'m>, search: &mut OpenSearch<'m>, budget: &Budget<'_>) {
+    let model = dual.model();
+    for step in 0..STEPS.0 {
+        if dual.bound() >= goal(search.cost()) || dual.has_converged() || budget.is_past(SHARES.0) {
+            break;
         }
-        let transport = Transport::solve(self.model, |site| open[site]);
-        let objective = transport.objective();
-        let is_better = objective < self.best - 1e-9 * self.best.abs();
-        if is_better {
-            self.best = objective;
-            self.plan = transport.assignment();
-            self.open.fill(false);
-            for portion in self.plan.portions.iter().flatten() {
-                self.open[portion.site as usize] = true;
-            }
-            let (best, root) = (self.best, self.root);
-            self.budget.report(best, root);
-        }
-        self.remember(objective, &open);
-        if self.seen.len() < 100_000 {
-            self.seen.insert(open);
-        }
-        is_better
-    }
-
-    fn remember(&mut self, objective: f64, open: &[bool]) {
-        let place = self.sets.partition_point(|(better, _)| *better <= objective);
-        if place < REMEMBERED {
-            self.sets.insert(place, (objective, open.to_vec()));
-            self.sets.truncate(REMEMBERED);
-        }
-    }
-
-    /// Opens, closes and exchanges sites that are not decided while that helps.
-    fn improve_open(&mut self, dual: &Dual<'_>) {
-        let free: Vec<usize> =
-            (0..self.model.sites()).filter(|site| dual.fixings()[*site] == Fixing::Free).collect();
-        loop {
-            let before = self.best;
-            for site in free.iter().copied() {
-                let mut open = self.open.clone();
-                open[site] = !open[site];
-                if self.budget.is_over() {
-                    return;
-                }
-                self.try_open(open, dual);
-            }
-            if self.best < before {
-                continue;
-            }
-            let (open, closed): (Vec<usize>, Vec<usize>) = free.iter().partition(|site| self.open[**site]);
-            for from in open {
-                for to in &closed {
-                    if self.budget.is_over() {
-                        return;
-                    }
-                    if self.open[from] && !self.open[*to] {
-                        let mut open = self.open.clone();
-                        (open[from], open[*to]) = (false, true);
-                        self.try_open(open, dual);
-                    }
+        dual.step(search.cost());
+        if step % 40 == 39 || step == 10 {
+            let now: Vec<bool> = dual.open_now().collect();
+            let likely: Vec<bool> = dual.openness().iter().map(|openness| *openness > 0.4).collect();
+            for open in [now, likely] {
+                if dual.bound_with(&open) < goal(search.cost()) {
+                    search.offer(Transport::solve(model, |site| open[site]));
                 }
             }
-            if self.best >= before {
-                return;
+            budget.report(search.cost(), dual.bound());
+        }
+    }
+}
+
+/// Looks for better plans around the best one.
+fn look_around<'m>(
+    dual: &Dual<'m>,
+    search: &mut OpenSearch<'m>,
+    budget: &Budget<'_>,
+    random: &mut ChaCha8Rng,
+) {
+    let mut bounds = SetBounds::new(dual, goal(search.cost()));
+    let stop = || budget.is_late(SHARES.1) || budget.is_cancelled();
+    let is_done = |search: &OpenSearch<'_>| {
+        dual.bound() >= goal(search.cost()) || budget.is_close(search.cost(), dual.bound())
+    };
+    if is_done(search) {
+        return;
+    }
+    search.descend(&bounds, random, &stop);
+    bounds = SetBounds::new(dual, goal(search.cost()));
+    budget.report(search.cost(), dual.bound());
+    let mut idle = 0;
+    while idle < MOST_IDLE && !budget.is_past(SHARES.1) && !is_done(search) {
+        budget.count();
+        let strength = 1 + idle as usize % 4;
+        if search.kick(strength, &bounds, random, &stop) {
+            idle = 0;
+            bounds = SetBounds::new(dual, goal(search.cost()));
+            budget.report(search.cost(), dual.bound());
+        } else {
+            idle += 1;
+        }
+    }
+}
+
+/// Raises the bound of a case, fixes what it can, and says where to split it.
+fn work<'m>(
+    model: &'m Model,
+    case: &Case,
+    waiting: &Waiting,
+    upper: f64,
+    budget: &Budget<'_>,
+) -> Outcome<'m> {
+    let goal = goal(upper);
+    let mut dual = Dual::new(model, case.fixings.clone(), Some(&case.prices));
+    let mut left_out = Vec::new();
+    let mut division = None;
+    fix(&mut dual, goal, &mut left_out);
+    for step in 0..STEPS.1 {
+        if dual.bound() >= goal || dual.has_converged() || budget.is_late(1.0) || budget.is_cancelled() {
+            break;
+        }
+        dual.step(upper);
+        if step % 10 == 9 {
+            fix(&mut dual, goal, &mut left_out);
+        }
+    }
+    let mut split = None;
+    if dual.bound() < goal {
+        let open: Vec<bool> = dual.open_now().collect();
+        if dual.bound_with(&open) < goal {
+            let found = Transport::solve(model, |site| open[site]);
+            division = (found.objective() < goal).then_some(found);
+        }
+        let free = (0..model.sites()).filter(|site| dual.fixings()[*site] == Fixing::Free);
+        // Doubt counts for more where more money hangs on it.
+        let doubt = |site: usize| {
+            let openness = dual.openness()[site].clamp(0.0, 1.0);
+            (0.01 + openness * (1.0 - openness)) * (1.0 + model.opening(site))
+        };
+        match free.max_by(|a, b| doubt(*a).total_cmp(&doubt(*b)).then(b.cmp(a))) {
+            Some(site) => {
+                let value = dual.values()[site];
+                split = Some((site, dual.bound() + (-value).max(0.0), dual.bound() + value.max(0.0)));
+            }
+            // All sites are decided: the case is a transportation problem.
+            None => {
+                let decided = Transport::solve(model, |site| dual.fixings()[site] == Fixing::Open);
+                let prices = Arc::new(decided.prices());
+                return Outcome {
+                    number: waiting.number,
+                    fixings: Vec::new(),
+                    bound: waiting.bound,
+                    prices,
+                    left_out,
+                    split: None,
+                    division: Some(decided),
+                };
             }
         }
     }
+    Outcome {
+        number: waiting.number,
+        fixings: dual.fixings().to_vec(),
+        bound: dual.bound(),
+        prices: dual.best().clone(),
+        left_out,
+        split,
+        division,
+    }
+}
 
-    /// Proves a bound for a case, and finds its best plan.
-    fn case(&mut self, mut dual: Dual<'m>, depth: u32) -> Certificate {
-        let mut left_out: Vec<(usize, Fixing, Arc<Multipliers>)> = Vec::new();
-        let inner = self.inner(&mut dual, depth, &mut left_out);
+/// Fixes the sites whose other choice cannot be better than the best plan.
+fn fix(dual: &mut Dual<'_>, goal: f64, left_out: &mut Vec<(usize, Fixing, Arc<Multipliers>)>) {
+    if dual.bound() >= goal {
+        return;
+    }
+    let values = dual.values().to_vec();
+    for (site, value) in values.into_iter().enumerate() {
+        if dual.fixings()[site] == Fixing::Free && dual.bound() + value.abs() >= goal {
+            let kept = if value > 0.0 { Fixing::Closed } else { Fixing::Open };
+            left_out.push((site, kept, dual.best().clone()));
+            dual.fix(site, kept);
+        }
+    }
+}
+
+/// The tree of all cases. A case's number is below those of the cases that it was split into.
+fn proof(cases: Vec<Case>) -> Certificate {
+    let mut proofs: Vec<Option<Certificate>> = Vec::new();
+    proofs.resize_with(cases.len(), || None);
+    for (number, case) in cases.into_iter().enumerate().rev() {
+        let prices = Certificate::Prices(case.prices);
+        let inner = match case.split {
+            Some((site, closed, open)) => match (proofs[closed].take(), proofs[open].take()) {
+                (Some(closed), Some(open)) => {
+                    let (closed, open) = (Box::new(closed), Box::new(open));
+                    Certificate::Branch { site: site as u32, closed, open }
+                }
+                _ => prices,
+            },
+            None => prices,
+        };
         // The first site that was fixed is the outermost branch.
-        left_out.into_iter().rev().fold(inner, |inner, (site, kept, proof)| {
+        let whole = case.left_out.into_iter().rev().fold(inner, |inner, (site, kept, proof)| {
             let (inner, other) = (Box::new(inner), Box::new(Certificate::Prices(proof)));
             let (closed, open) = if kept == Fixing::Closed { (inner, other) } else { (other, inner) };
             Certificate::Branch { site: site as u32, closed, open }
-        })
-    }
-
-    fn inner(
-        &mut self,
-        dual: &mut Dual<'m>,
-        depth: u32,
-        left_out: &mut Vec<(usize, Fixing, Arc<Multipliers>)>,
-    ) -> Certificate {
-        let steps = if depth == 0 { self.steps.0 } else { self.steps.1 };
-        for step in 0..steps {
-            if dual.bound() >= self.goal() || dual.has_converged() || self.budget.is_over() {
-                break;
-            }
-            dual.step(self.best);
-            if step % 10 == 9 || depth == 0 && step % 5 == 4 {
-                let open = dual.open_now().collect();
-                self.try_open(open, dual);
-                if depth == 0 {
-                    let open = dual.openness().iter().map(|openness| *openness > 0.4).collect();
-                    self.try_open(open, dual);
-                    self.root = dual.bound();
-                }
-                self.fix(dual, left_out);
-            }
-        }
-        if depth == 0 && dual.bound() < self.goal() {
-            self.improve_open(dual);
-            self.fix(dual, left_out);
-        }
-        if dual.bound() >= self.goal() || self.budget.is_over() {
-            return Certificate::Prices(dual.best().clone());
-        }
-        self.budget.count();
-        let free = (0..self.model.sites()).filter(|site| dual.fixings()[*site] == Fixing::Free);
-        let doubt = |site: usize| (dual.openness()[site] - 0.5).abs();
-        let Some(site) = free.min_by(|a, b| doubt(*a).total_cmp(&doubt(*b))) else {
-            return self.decided(dual);
-        };
-        let mut cases = [Fixing::Closed, Fixing::Open].map(|fixing| {
-            let mut fixings = dual.fixings().to_vec();
-            fixings[site] = fixing;
-            Some(Dual::new(self.model, fixings, Some(dual.best())))
         });
-        // The likelier case first: it gives the better plans.
-        let order = if dual.openness()[site] > 0.5 { [1, 0] } else { [0, 1] };
-        let mut proofs = [None, None];
-        for number in order {
-            if let Some(case) = cases[number].take() {
-                proofs[number] = Some(Box::new(self.case(case, depth + 1)));
-            }
-        }
-        match proofs {
-            [Some(closed), Some(open)] => Certificate::Branch { site: site as u32, closed, open },
-            _ => Certificate::Prices(dual.best().clone()),
-        }
+        proofs[number] = Some(whole);
     }
-
-    /// All sites are decided: the case is a transportation problem.
-    fn decided(&mut self, dual: &Dual<'m>) -> Certificate {
-        let open: Vec<bool> = dual.fixings().iter().map(|fixing| *fixing == Fixing::Open).collect();
-        let prices = Transport::solve(self.model, |site| open[site]).prices();
-        self.try_open(open, dual);
-        Certificate::Prices(Arc::new(prices))
-    }
-
-    /// Fixes the sites whose other choice cannot be better than the best plan.
-    fn fix(&self, dual: &mut Dual<'m>, left_out: &mut Vec<(usize, Fixing, Arc<Multipliers>)>) {
-        let goal = self.goal();
-        let values = dual.values().to_vec();
-        for (site, value) in values.into_iter().enumerate() {
-            if dual.fixings()[site] == Fixing::Free
-                && dual.bound() + value.abs() >= goal
-                && dual.bound() < goal
-            {
-                let kept = if value > 0.0 { Fixing::Closed } else { Fixing::Open };
-                left_out.push((site, kept, dual.best().clone()));
-                dual.fix(site, kept);
-            }
-        }
-    }
+    proofs.into_iter().next().flatten().unwrap_or_else(|| Certificate::Prices(Arc::default()))
 }

@@ -26,25 +26,12 @@ pub(crate) struct Budget<'a> {
     limits: &'a Limits<'a>,
     started: u64,
     rounds: AtomicU64,
-    most: Option<u64>,
-    is_part: bool,
 }
 
 impl<'a> Budget<'a> {
     pub(crate) fn new(limits: &'a Limits<'a>) -> Budget<'a> {
         let started = if limits.time.is_some() { (limits.clock)() } else { 0 };
-        Budget { limits, started, rounds: AtomicU64::new(0), most: limits.rounds, is_part: false }
-    }
-
-    /// The budget of a part of the work: the same time, and rounds of its own.
-    pub(crate) fn part(&self, rounds: u64) -> Budget<'a> {
-        Budget {
-            limits: self.limits,
-            started: self.started,
-            rounds: AtomicU64::new(0),
-            most: Some(rounds),
-            is_part: true,
-        }
+        Budget { limits, started, rounds: AtomicU64::new(0) }
     }
 
     /// Counts a round.
@@ -66,7 +53,7 @@ impl<'a> Budget<'a> {
         if self.is_cancelled() {
             return true;
         }
-        let rounds = self.most.is_some_and(|most| self.rounds() as f64 >= most as f64 * share);
+        let rounds = self.limits.rounds.is_some_and(|most| self.rounds() as f64 >= most as f64 * share);
         rounds || self.is_late(share)
     }
 
@@ -99,8 +86,6 @@ impl<'a> Budget<'a> {
     }
 
     pub(crate) fn report(&self, objective: f64, bound: f64) {
-        if !self.is_part {
-            (self.limits.progress)(objective, bound);
-        }
+        (self.limits.progress)(objective, bound);
     }
 }

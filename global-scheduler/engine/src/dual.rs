@@ -18,6 +18,8 @@ struct Wanted {
     item: u32,
     reduced: f64,
     usage: f64,
+    /// The reduced cost for a unit of usage: what pays most is least.
+    ratio: f64,
     share: f64,
 }
 
@@ -154,7 +156,7 @@ impl<'m> Dual<'m> {
                     break;
                 }
                 if self.fixings[*site as usize] != Fixing::Closed {
-                    let wanted = Wanted { item: item as u32, reduced, usage: 0.0, share: 0.0 };
+                    let wanted = Wanted { item: item as u32, reduced, usage: 0.0, ratio: 0.0, share: 0.0 };
                     self.states[*site as usize].wanted.push(wanted);
                 }
             }
@@ -183,6 +185,10 @@ impl<'m> Dual<'m> {
             }
         }
         bound
+    }
+
+    pub(crate) fn model(&self) -> &'m Model {
+        self.model
     }
 
     pub(crate) fn bound(&self) -> f64 {
@@ -255,19 +261,7 @@ impl SiteState {
             model.capacity(site).iter().zip(&self.weights).map(|(capacity, weight)| capacity * weight).sum();
         let asked: f64 = self.wanted.iter().map(|wanted| wanted.usage).sum();
         if asked > capacity {
-            // What takes nothing comes first.
-            let ratio = |wanted: &Wanted| wanted.reduced / wanted.usage.max(1e-300);
-            self.wanted.sort_unstable_by(|a, b| ratio(a).total_cmp(&ratio(b)).then(a.item.cmp(&b.item)));
-            let mut left = capacity;
-            for wanted in &mut self.wanted {
-                if wanted.usage > left {
-                    price.get_or_insert(-ratio(wanted));
-                    wanted.share = (left / wanted.usage).max(0.0);
-                    left = 0.0;
-                } else {
-                    left -= wanted.usage;
-                }
-            }
+            price = Some(self.fill_up(capacity));
         }
         self.prices.clear();
         self.prices.extend(self.weights.iter().map(|weight| weight * price.unwrap_or(0.0)));
@@ -280,6 +274,42 @@ impl SiteState {
         if self.weights.len() > 1 && asked > capacity {
             self.reweigh(model, site);
         }
+    }
+
+    /// Serves what pays most until the site is full, and tells what a unit more would be worth. Only the items around the one that
+    /// fits in part are put in order.
+    fn fill_up(&mut self, capacity: f64) -> f64 {
+        for wanted in &mut self.wanted {
+            // What takes nothing comes first.
+            wanted.ratio = wanted.reduced / wanted.usage.max(1e-300);
+        }
+        let order = |a: &Wanted, b: &Wanted| a.ratio.total_cmp(&b.ratio).then(a.item.cmp(&b.item));
+        let (mut from, mut to, mut left) = (0, self.wanted.len(), capacity);
+        while to - from > 24 {
+            let middle = (to - from) / 2;
+            let (first, _, _) = self.wanted[from..to].select_nth_unstable_by(middle, order);
+            let asked: f64 = first.iter().map(|wanted| wanted.usage).sum();
+            if asked > left {
+                to = from + middle;
+            } else {
+                left -= asked;
+                from += middle;
+            }
+        }
+        self.wanted[from..to].sort_unstable_by(order);
+        self.wanted[to..].iter_mut().for_each(|wanted| wanted.share = 0.0);
+        let mut price = None;
+        for wanted in &mut self.wanted[from..to] {
+            if wanted.usage > left {
+                price.get_or_insert(-wanted.ratio);
+                wanted.share = (left / wanted.usage).max(0.0);
+                left = 0.0;
+            } else {
+                left -= wanted.usage;
+            }
+        }
+        // By rounding alone the last of these may fit after all.
+        price.or(self.wanted.get(to).map(|next| -next.ratio)).unwrap_or(0.0)
     }
 
     /// Lets the resources that run out first weigh more.

@@ -21,6 +21,7 @@ mod greedy;
 mod keep;
 mod milp;
 mod model;
+mod openset;
 mod part;
 mod prove;
 mod reoptimise;

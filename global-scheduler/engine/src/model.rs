@@ -246,6 +246,11 @@ impl Model {
         self.cost[item * self.sites() + site]
     }
 
+    /// Money for serving all of an item, by site.
+    pub(crate) fn costs(&self, item: usize) -> &[f64] {
+        &self.cost[item * self.sites()..(item + 1) * self.sites()]
+    }
+
     /// The sites that may serve an item, cheapest first.
     pub fn candidates(&self, item: usize) -> &[u32] {
         &self.order[self.start[item]..self.start[item + 1]]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::assignment::Assignment;
-use crate::branch::{Search, branch};
+use crate::branch::branch;
 use crate::budget::{Budget, Limits};
 use crate::certificate::Certificate;
 use crate::check::check;
@@ -47,7 +47,7 @@ pub fn solve(model: &Model, limits: &Limits<'_>, seed: u64, start: Option<&Assig
     let (assignment, bound, certificate) =
         if transport::is_possible(model) && is_divisible && model.items() > 0 && model.rules().is_none() {
             let open = start.map(|start| open_sites(model, start));
-            let found = branch(model, &budget, Search { open, prices: None, steps: (400, 60) });
+            let found = branch(model, &budget, seed, open);
             let bound = crate::check::bound(model, &found.certificate).unwrap_or(f64::NEG_INFINITY);
             (found.plan, bound, found.certificate)
         } else {

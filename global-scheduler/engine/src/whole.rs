@@ -6,7 +6,6 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::branch::{Search, branch};
 use crate::budget::Budget;
 use crate::certificate::{Fixing, Multipliers};
 use crate::descent::descend;
@@ -15,6 +14,7 @@ use crate::exchange::exchange;
 use crate::greedy::{CostsOnly, ResourcePrices, complete, fill_in};
 use crate::milp;
 use crate::model::Model;
+use crate::openset::{OpenSearch, SetBounds};
 use crate::part::{self, Part, partition};
 use crate::ruled;
 use crate::state::State;
@@ -25,6 +25,10 @@ const SMALL: usize = 60_000;
 
 /// Parts that are improved at the same time where a model is one part. Fixed, so that results do not depend on threads.
 const TASKS: u64 = 2;
+
+/// Steps of dual ascent on a part before its sites are opened and closed, and kicks after.
+const PART_STEPS: u32 = 60;
+const PART_KICKS: usize = 6;
 
 /// The share of the time that dual ascent may take.
 const DUAL_SHARE: f64 = 0.4;
@@ -130,7 +134,7 @@ pub(crate) fn improve(
             let parts = partition(best, size, random);
             let stop = || budget.is_late(1.0) || budget.is_cancelled();
             let improved: Vec<Option<Vec<u32>>> =
-                parts.par_iter().map(|part| improve_part(part, prices, budget, &stop)).collect();
+                parts.par_iter().map(|part| improve_part(part, prices, &stop)).collect();
             for (part, sites) in parts.iter().zip(improved) {
                 if let Some(sites) = sites {
                     part::put_back(best, part, &sites);
@@ -184,18 +188,13 @@ fn exchange_all(best: &mut State<'_>, prices: &Multipliers, budget: &Budget<'_>,
 }
 
 /// A better plan for a part, if one was found.
-fn improve_part(
-    part: &Part,
-    prices: &Multipliers,
-    budget: &Budget<'_>,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Option<Vec<u32>> {
+fn improve_part(part: &Part, prices: &Multipliers, stop: &(dyn Fn() -> bool + Sync)) -> Option<Vec<u32>> {
     let model = &part.model;
     let start = State::from_sites(model, &part.start);
     let item = part.items.iter().map(|item| prices.item[*item as usize]).collect();
     let from = Multipliers { item, site: Vec::new() };
     let best = if transport::is_possible(model) && part.seed.is_multiple_of(2) {
-        by_division(&start, &from, budget, &mut part::random(part), stop)
+        by_division(&start, &from, &mut part::random(part), stop)
     } else {
         by_hints(&start, &from, &mut part::random(part), stop)
     };
@@ -206,19 +205,32 @@ fn improve_part(
 fn by_division<'m>(
     start: &State<'m>,
     prices: &Multipliers,
-    budget: &Budget<'_>,
     random: &mut ChaCha8Rng,
     stop: &dyn Fn() -> bool,
 ) -> State<'m> {
     let model = start.model();
-    let open = (0..model.sites()).map(|site| start.is_open(site)).collect();
-    let search = Search { open: Some(open), prices: Some(prices), steps: (60, 20) };
+    let open: Vec<bool> = (0..model.sites()).map(|site| start.is_open(site)).collect();
     // What fits to the last unit when divided will not fit whole.
-    let slack = [0.002, 0.006, 0.012, 0.025][random.random_range(0..4)];
+    let slack = [0.001, 0.003, 0.006, 0.012][random.random_range(0..4)];
     let tighter = model.tighter(slack);
-    let found = branch(&tighter, &budget.part(3), search);
+    let mut dual = Dual::new(&tighter, vec![Fixing::Free; model.sites()], Some(prices));
+    for _ in 0..PART_STEPS {
+        if stop() || dual.has_converged() {
+            break;
+        }
+        dual.step(start.cost());
+    }
+    let bounds = SetBounds::new(&dual, start.cost());
+    let mut search = OpenSearch::new(&tighter, &open);
+    search.descend(&bounds, random, stop);
+    for kick in 0..PART_KICKS {
+        if stop() {
+            break;
+        }
+        search.kick(1 + kick % 3, &bounds, random, stop);
+    }
     let mut best = start.clone();
-    for (cost, open) in &found.sets {
+    for (cost, open) in search.sets() {
         // No set is worth more than its division costs.
         if stop() || *cost >= best.cost() {
             break;
