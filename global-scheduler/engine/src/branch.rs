@@ -29,11 +29,14 @@ const TASKS: usize = 4;
 /// The most steps of dual ascent for the whole, and for a case.
 const STEPS: (u32, u32) = (2_500, 60);
 
-/// The share of the time that goes into the first bound and into looking for plans, before cases are split.
-const SHARES: (f64, f64) = (0.25, 0.5);
+/// The shares of the time after which dual ascent and looking for plans end, in turns, before cases are split.
+const SHARES: [(f64, f64); 3] = [(0.08, 0.15), (0.25, 0.35), (0.4, 0.5)];
 
-/// Kicks in a row without a better plan before cases are split.
+/// Kicks in a row without a better plan before something else is done.
 const MOST_IDLE: u32 = 60;
+
+/// How many changes of open sites are tried before a set counts as one that cannot be bettered: at first and after a kick.
+const TRIES: (usize, usize) = (200, 24);
 
 /// Bytes that the prices of cases may take.
 const MOST_BYTES: usize = 256 << 20;
@@ -94,8 +97,11 @@ pub(crate) fn branch(model: &Model, budget: &Budget<'_>, seed: u64, open: Option
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut search = OpenSearch::new(model, &open.unwrap_or_else(|| enough(model)));
     let mut dual = Dual::new(model, vec![Fixing::Free; model.sites()], None);
-    ascend(&mut dual, &mut search, budget);
-    look_around(&dual, &mut search, budget, &mut random);
+    for share in SHARES {
+        ascend(&mut dual, &mut search, budget, share.0);
+        look_around(&dual, &mut search, budget, share.1, &mut random);
+        dual.restart();
+    }
     let root = Case {
         fixings: dual.fixings().to_vec(),
         prices: dual.best().clone(),
@@ -162,10 +168,10 @@ fn enough(model: &Model) -> Vec<bool> {
 }
 
 /// Raises the bound of the whole, with plans by what it hints at.
-fn ascend<'m>(dual: &mut Dual<'m>, search: &mut OpenSearch<'m>, budget: &Budget<'_>) {
+fn ascend<'m>(dual: &mut Dual<'m>, search: &mut OpenSearch<'m>, budget: &Budget<'_>, share: f64) {
     let model = dual.model();
     for step in 0..STEPS.0 {
-        if dual.bound() >= goal(search.cost()) || dual.has_converged() || budget.is_past(SHARES.0) {
+        if dual.bound() >= goal(search.cost()) || dual.has_converged() || budget.is_past(share) {
             break;
         }
         dual.step(search.cost());
@@ -187,24 +193,30 @@ fn look_around<'m>(
     dual: &Dual<'m>,
     search: &mut OpenSearch<'m>,
     budget: &Budget<'_>,
+    share: f64,
     random: &mut ChaCha8Rng,
 ) {
     let mut bounds = SetBounds::new(dual, goal(search.cost()));
-    let stop = || budget.is_late(SHARES.1) || budget.is_cancelled();
+    let stop = || budget.is_late(share) || budget.is_cancelled();
     let is_done = |search: &OpenSearch<'_>| {
         dual.bound() >= goal(search.cost()) || budget.is_close(search.cost(), dual.bound())
     };
     if is_done(search) {
         return;
     }
-    search.descend(&bounds, random, &stop);
+    search.descend(&bounds, TRIES.0, &stop);
     bounds = SetBounds::new(dual, goal(search.cost()));
     budget.report(search.cost(), dual.bound());
     let mut idle = 0;
-    while idle < MOST_IDLE && !budget.is_past(SHARES.1) && !is_done(search) {
+    while idle < MOST_IDLE && !budget.is_past(share) && !is_done(search) {
         budget.count();
         let strength = 1 + idle as usize % 4;
-        if search.kick(strength, &bounds, random, &stop) {
+        let is_better = if idle % 3 == 2 {
+            search.draw(dual.openness(), &bounds, TRIES.1, random, &stop)
+        } else {
+            search.kick(strength, &bounds, TRIES.1, random, &stop)
+        };
+        if is_better {
             idle = 0;
             bounds = SetBounds::new(dual, goal(search.cost()));
             budget.report(search.cost(), dual.bound());

@@ -121,6 +121,12 @@ impl<'m> Dual<'m> {
         }
     }
 
+    /// Takes longer steps again, as when a better plan has become known.
+    pub(crate) fn restart(&mut self) {
+        self.step = self.step.max(0.1);
+        self.idle = 0;
+    }
+
     /// The weight of the newest violation that makes the average shortest, within bounds.
     fn blend(&self, norm: f64, along: f64) -> f64 {
         let most = if self.iterations < 200 { 0.1 } else { 0.05 };

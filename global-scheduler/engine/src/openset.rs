@@ -1,16 +1,15 @@
 //! Local search over which sites are open, where items may be divided: each set is judged by its best division.
 //!
-//! A site is closed, opened, or takes another's place. Most choices are left out by bounds: those of the prices from dual ascent,
-//! and those of the prices of the division at hand.
+//! A site is closed, opened, or takes another's place. Changes are tried in the order of what they promise: prices prove what
+//! each costs at least, both those from dual ascent and those of the division at hand.
 
 use rand::RngExt;
-use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::certificate::Fixing;
 use crate::dual::Dual;
 use crate::model::Model;
-use crate::transport::Transport;
+use crate::transport::{Change, Transport};
 
 /// What counts as better, as a share of the cost.
 const LEAST_GAIN: f64 = 1e-9;
@@ -114,84 +113,46 @@ impl<'m> OpenSearch<'m> {
         self.sets.truncate(REMEMBERED);
     }
 
-    /// Goes down until no change of one or two sites helps, or `stop` says so.
-    pub(crate) fn descend(&mut self, bounds: &SetBounds, random: &mut ChaCha8Rng, stop: &dyn Fn() -> bool) {
-        let may_open = |site: &usize| bounds.fixings[*site] != Fixing::Closed;
-        let mut sites: Vec<usize> = (0..self.model.sites()).filter(may_open).collect();
-        // How many sites in a row have not helped.
-        let mut idle = 0;
-        sites.shuffle(random);
-        while !stop() && self.close_one(bounds) {}
-        while idle < sites.len() {
-            for site in &sites {
-                if stop() || idle >= sites.len() {
-                    return;
-                }
-                if !self.open[*site] && self.open_one(*site, bounds) {
-                    while !stop() && self.close_one(bounds) {}
-                    idle = 0;
-                } else {
-                    idle += 1;
-                }
-            }
-        }
+    /// Goes down until none of the likeliest changes of one or two sites helps, or `stop` says so.
+    pub(crate) fn descend(&mut self, bounds: &SetBounds, tries: usize, stop: &dyn Fn() -> bool) {
+        while !stop() && self.change(bounds, tries) {}
     }
 
-    /// Closes the site whose closing saves most.
-    fn close_one(&mut self, bounds: &SetBounds) -> bool {
-        let proven = bounds.of(&self.open);
+    /// Makes the first change that helps, those that promise most first.
+    fn change(&mut self, bounds: &SetBounds, tries: usize) -> bool {
         let goal = self.goal();
-        match self.closed(&self.best, proven, goal, bounds) {
-            Some(division) => self.offer(division),
-            None => false,
+        let may_open = |site: &usize| !self.open[*site] && bounds.fixings[*site] != Fixing::Closed;
+        let closed: Vec<usize> = (0..self.model.sites()).filter(may_open).collect();
+        let proven = bounds.of(&self.open);
+        let is_likely = |change: &Change| {
+            let may_close = change.close.is_none_or(|site| bounds.fixings[site] != Fixing::Open);
+            let more = change.open.map_or(0.0, |site| bounds.values[site]);
+            let less = change.close.map_or(0.0, |site| bounds.values[site]);
+            may_close && change.bound < goal && proven + more - less < goal
+        };
+        let mut changes = self.best.changes(&closed);
+        changes.retain(is_likely);
+        let order = |a: &Change, b: &Change| {
+            a.bound.total_cmp(&b.bound).then((a.close, a.open).cmp(&(b.close, b.open)))
+        };
+        if changes.len() > tries {
+            changes.select_nth_unstable_by(tries, order);
+            changes.truncate(tries);
         }
-    }
-
-    /// The best division with one open site less, if it costs less than a goal. `proven` is what prices prove of the open sites.
-    fn closed(
-        &self,
-        from: &Transport<'m>,
-        proven: f64,
-        mut goal: f64,
-        bounds: &SetBounds,
-    ) -> Option<Transport<'m>> {
-        let mut choices = from.bounds_without();
-        choices.retain(|(site, bound)| {
-            let may_close = bounds.fixings[*site] != Fixing::Open;
-            may_close && *bound < goal && proven - bounds.values[*site] < goal
-        });
-        choices.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        let mut best = None;
-        for (site, bound) in choices {
-            if bound >= goal {
-                break;
+        changes.sort_by(order);
+        for change in changes {
+            let mut division = self.best.clone();
+            if let Some(site) = change.open {
+                division.open(site);
             }
-            let mut division = from.clone();
-            division.close(site);
-            let cost = division.objective();
-            if cost < goal {
-                goal = cost;
-                best = Some(division);
+            if let Some(site) = change.close {
+                division.close(site);
+            }
+            if self.offer(division) {
+                return true;
             }
         }
-        best
-    }
-
-    /// Opens a site, alone or in the place of another.
-    fn open_one(&mut self, site: usize, bounds: &SetBounds) -> bool {
-        let proven = bounds.of(&self.open) + bounds.values[site];
-        let least = self.best.open_sites().map(|other| -bounds.values[other]).fold(0.0, f64::min);
-        if proven + least >= self.goal() {
-            return false;
-        }
-        let mut division = self.best.clone();
-        division.open(site);
-        if division.is_idle(site) {
-            return false;
-        }
-        let goal = self.goal().min(division.objective());
-        let better = self.closed(&division, proven, goal, bounds);
-        self.offer(better.unwrap_or(division))
+        false
     }
 
     /// Opens and closes some sites at random and goes down from there; keeps what is better.
@@ -199,18 +160,23 @@ impl<'m> OpenSearch<'m> {
         &mut self,
         strength: usize,
         bounds: &SetBounds,
+        tries: usize,
         random: &mut ChaCha8Rng,
         stop: &dyn Fn() -> bool,
     ) -> bool {
         let is_free = |site: &usize| bounds.fixings[*site] == Fixing::Free;
-        let (open, mut closed): (Vec<usize>, Vec<usize>) =
+        let (mut open, mut closed): (Vec<usize>, Vec<usize>) =
             (0..self.model.sites()).filter(is_free).partition(|site| self.open[*site]);
         if open.is_empty() || closed.is_empty() {
             return false;
         }
-        // Those whose opening costs the bound least come first.
+        // Those whose opening costs the bound least come first, and so do those whose closing does.
         closed.sort_by(|a, b| bounds.values[*a].total_cmp(&bounds.values[*b]).then(a.cmp(b)));
-        closed.truncate(3 * open.len().max(4));
+        open.sort_by(|a, b| bounds.values[*b].total_cmp(&bounds.values[*a]).then(a.cmp(b)));
+        let mut early = |choices: &[usize]| {
+            let share: f64 = random.random();
+            choices[(share * share * choices.len() as f64) as usize]
+        };
         let mut other = OpenSearch {
             model: self.model,
             best: self.best.clone(),
@@ -219,8 +185,7 @@ impl<'m> OpenSearch<'m> {
             sets: Vec::new(),
         };
         for _ in 0..strength {
-            let opens = closed[random.random_range(0..closed.len())];
-            let closes = open[random.random_range(0..open.len())];
+            let (opens, closes) = (early(&closed), early(&open));
             if !other.open[opens] && other.open[closes] {
                 other.best.open(opens);
                 other.best.close(closes);
@@ -229,7 +194,22 @@ impl<'m> OpenSearch<'m> {
         }
         other.cost = other.best.objective();
         other.close_idle();
-        other.descend(bounds, random, stop);
+        other.descend(bounds, tries, stop);
+        self.offer(other.best)
+    }
+
+    /// Goes down from a set drawn by how open each site is in the linear relaxation; keeps what is better.
+    pub(crate) fn draw(
+        &mut self,
+        openness: &[f64],
+        bounds: &SetBounds,
+        tries: usize,
+        random: &mut ChaCha8Rng,
+        stop: &dyn Fn() -> bool,
+    ) -> bool {
+        let open: Vec<bool> = openness.iter().map(|share| *share > random.random::<f64>()).collect();
+        let mut other = OpenSearch::new(self.model, &open);
+        other.descend(bounds, tries, stop);
         self.offer(other.best)
     }
 }

@@ -30,6 +30,9 @@ const TASKS: u64 = 2;
 const PART_STEPS: u32 = 60;
 const PART_KICKS: usize = 6;
 
+/// Changes of open sites that are tried on a part before it counts as one that cannot be bettered.
+const PART_TRIES: usize = 16;
+
 /// The share of the time that dual ascent may take.
 const DUAL_SHARE: f64 = 0.4;
 
@@ -222,12 +225,12 @@ fn by_division<'m>(
     }
     let bounds = SetBounds::new(&dual, start.cost());
     let mut search = OpenSearch::new(&tighter, &open);
-    search.descend(&bounds, random, stop);
+    search.descend(&bounds, PART_TRIES, stop);
     for kick in 0..PART_KICKS {
         if stop() {
             break;
         }
-        search.kick(1 + kick % 3, &bounds, random, stop);
+        search.kick(1 + kick % 3, &bounds, PART_TRIES, random, stop);
     }
     let mut best = start.clone();
     for (cost, open) in search.sets() {
