@@ -45,6 +45,10 @@ bench: setup ## build with all optimisations and print every figure against its 
 	bench engine/mixed; \
 	bench engine/distinct; \
 	bench engine/distinct --profile kubernetes; \
+	bench engine/spread; \
+	bench engine/anti-affinity; \
+	bench engine/affinity; \
+	bench engine/namespace-selector; \
 	bench engine/gang; \
 	bench engine/unschedulable; \
 	bench engine/latency --class known; \

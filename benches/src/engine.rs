@@ -7,6 +7,7 @@ mod latency;
 mod mixed;
 mod preempt;
 mod region;
+mod terms;
 mod unschedulable;
 
 pub(crate) use self::basic::basic;
@@ -16,6 +17,7 @@ pub(crate) use self::latency::latency;
 pub(crate) use self::mixed::mixed;
 pub(crate) use self::preempt::preempt;
 pub(crate) use self::region::region;
+pub(crate) use self::terms::{affinity, anti_affinity, namespace_selector, spread};
 pub(crate) use self::unschedulable::unschedulable;
 
 use meridian_engine::{ClassId, Placement, Scheduler};

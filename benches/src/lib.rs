@@ -52,6 +52,26 @@ pub const BENCHES: &[Bench] = &[
         run: engine::distinct,
     },
     Bench {
+        name: "engine/spread",
+        what: "pods spread over three zones of 5,000 hosts (required) beside as many others",
+        run: engine::spread,
+    },
+    Bench {
+        name: "engine/anti-affinity",
+        what: "pods that are alone of their kind on each of 5,000 hosts (required)",
+        run: engine::anti_affinity,
+    },
+    Bench {
+        name: "engine/affinity",
+        what: "pods in the zones of others of their kind on 5,000 hosts (required)",
+        run: engine::affinity,
+    },
+    Bench {
+        name: "engine/namespace-selector",
+        what: "pods of 100 selected namespaces, each alone on its host of 5,000 (required)",
+        run: engine::namespace_selector,
+    },
+    Bench {
         name: "engine/gang",
         what: "gangs of 3 and of 1,000 equal pods on 5,000 equal hosts, all or none",
         run: engine::gang,

@@ -107,6 +107,8 @@ pub(crate) struct Actor {
     sessions: FxHashMap<SessionId, Session>,
     /// The streams of replicas that follow.
     following: Vec<SessionId>,
+    /// The ledger has opened, and they have not been told.
+    has_opened: bool,
     specs: FxHashMap<ClaimId, Spec>,
     /// The time that pods may take to end, where that is not the usual one.
     graces: FxHashMap<ClaimId, i64>,
@@ -164,6 +166,7 @@ impl Actor {
             tenants,
             sessions: FxHashMap::default(),
             following: Vec::new(),
+            has_opened: false,
             specs: FxHashMap::default(),
             graces: FxHashMap::default(),
             feed: Feed::default(),

@@ -53,9 +53,13 @@ impl Feed {
         }
         let mut batches: Vec<_> =
             self.history.iter().filter(|batch| batch.number > number).cloned().collect();
-        let end = HostChanges { number: self.number, restart: false, in_sync: true, changes: Vec::new() };
-        batches.push(end);
+        batches.push(self.in_sync());
         Some(batches)
+    }
+
+    /// Says that all has been told.
+    pub(crate) fn in_sync(&self) -> HostChanges {
+        HostChanges { number: self.number, restart: false, in_sync: true, changes: Vec::new() }
     }
 
     /// A full account, as of the last batch.

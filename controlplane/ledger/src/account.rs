@@ -1,7 +1,9 @@
 //! The account of each host, kept by the scheduler's engine, so that ledger and scheduler cannot disagree about what fits.
 //!
 //! The ledger does not look at labels and taints: constraints are taken off a demand before it is interned, which keeps
-//! the demands few. Each gets a number that is never used again for another, by which the feed to replicas names it.
+//! the demands few. Who a pod is and what it carries against others stays, though nothing here looks at it: replicas learn
+//! from the demand what runs where. Each gets a number that is never used again for another, by which the feed to replicas
+//! names it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -121,7 +123,8 @@ impl Account {
     ) -> Option<Taken> {
         let mut demand = without_constraints(demand);
         if demand.validate().is_err() {
-            demand = Demand::default();
+            let named = Demand { identity: demand.identity, ..Demand::default() };
+            demand = if named.validate().is_ok() { named } else { Demand::default() };
         }
         if let Ok(taken) = self.take(host, &demand, devices) {
             return Some(taken);
@@ -249,7 +252,8 @@ impl Account {
     }
 
     fn class(&mut self, demand: &Demand) -> Result<ClassId, DemandError> {
-        let class = if demand.constraints == Constraints::default() {
+        let has_spread = !demand.terms.spread.is_empty() || demand.terms.default_spread.is_some();
+        let class = if demand.constraints == Constraints::default() && !has_spread {
             self.engine.class(demand)?
         } else {
             self.engine.class(&without_constraints(demand))?
@@ -293,6 +297,7 @@ fn without_constraints(demand: &Demand) -> Demand {
         runtime: demand.runtime,
         ports: demand.ports.clone(),
         constraints: Constraints::default(),
-        ..Demand::default()
+        identity: demand.identity.clone(),
+        terms: demand.terms.carried(),
     }
 }

@@ -12,6 +12,7 @@ mod grouping;
 mod ledger;
 mod preempt;
 mod report;
+mod ties;
 mod victims;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -43,10 +44,12 @@ use crate::conditions::Said;
 use crate::events::Events;
 use crate::groups::{GroupName, Groups};
 use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
 use crate::pods::Pods;
 use crate::replicas::Identity;
 use crate::statuses::Report;
 use crate::stream::Outlet;
+use crate::ties::Ties;
 use crate::writes::Writes;
 
 /// Inputs handled before what follows from them is sent.
@@ -164,8 +167,10 @@ pub(crate) struct Actor {
     groups: Groups,
     classes: Classes,
     bindings: Bindings,
+    namespaces: Namespaces,
 
     assignment: Assignment,
+    ties: Ties,
     sessions: FxHashMap<SessionId, Session>,
     last_offer: u64,
 
@@ -215,7 +220,9 @@ impl Actor {
             groups: Groups::default(),
             classes: Classes::default(),
             bindings: Bindings::default(),
+            namespaces: Namespaces::default(),
             assignment: Assignment::default(),
+            ties: Ties::default(),
             sessions: FxHashMap::default(),
             last_offer: 0,
             ledgers,
@@ -383,6 +390,7 @@ impl Actor {
         self.submit_conditions();
         self.forget_classes();
         self.regroup();
+        self.ask_leaders();
         self.fill_sessions();
         self.fill_ledgers();
         self.metrics.pending.set(i64::try_from(self.pods.len()).unwrap_or(i64::MAX));

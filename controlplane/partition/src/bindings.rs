@@ -8,8 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use meridian_api::{BindingRecord, BindingState};
+use meridian_ledger::ClaimId;
+use meridian_proto::v1;
 use meridian_store::Tenant;
-use rustc_hash::FxHashMap;
+use prost::Message;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A pod's full name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +34,16 @@ pub(crate) struct Binding {
     pub(crate) name: Arc<PodName>,
     /// In which account of all bindings it was told of last.
     round: u64,
+    /// Whether it may keep other pods away, or was itself kept away from hosts by others.
+    is_tied: bool,
+}
+
+/// What pods of a tenant hold.
+#[derive(Debug, Default)]
+struct Held {
+    uids: FxHashSet<Arc<str>>,
+    /// How many of these have required terms between pods.
+    tied: usize,
 }
 
 /// All pods that hold something.
@@ -39,6 +52,7 @@ pub(crate) struct Bindings {
     by_uid: FxHashMap<Arc<str>, Binding>,
     by_claim: FxHashMap<(u64, u64), Arc<str>>,
     by_name: HashMap<Arc<PodName>, Arc<str>>,
+    by_tenant: HashMap<Tenant, Held>,
     round: u64,
 }
 
@@ -100,18 +114,59 @@ impl Bindings {
         gone.iter().filter_map(|uid| self.forget(uid)).collect()
     }
 
+    /// Whether pods of a tenant that hold something have required terms between pods.
+    pub(crate) fn is_tied(&self, tenant: &Tenant) -> bool {
+        self.by_tenant.get(tenant).is_some_and(|held| held.tied > 0)
+    }
+
+    /// What a tenant's pods are bound under.
+    pub(crate) fn claims_of(&self, tenant: &Tenant) -> impl Iterator<Item = ClaimId> {
+        let uids = self.by_tenant.get(tenant).into_iter().flat_map(|held| &held.uids);
+        uids.filter_map(|uid| self.by_uid.get(uid)).map(|binding| {
+            let claim = &binding.record.claim;
+            let partition = claim.partition.as_str().into();
+            ClaimId { partition, epoch: claim.epoch, sequence: claim.sequence }
+        })
+    }
+
     fn insert(&mut self, name: Arc<PodName>, record: Arc<BindingRecord>) -> Arc<str> {
         let uid: Arc<str> = record.uid.as_str().into();
         self.by_claim.insert((record.claim.epoch, record.claim.sequence), uid.clone());
-        self.by_uid.insert(uid.clone(), Binding { record, name, round: self.round });
+        let before = self.by_uid.get(&uid).filter(|before| before.record.demand == record.demand);
+        let is_tied = before.map_or_else(|| is_tied(&record.demand), |before| before.is_tied);
+        let held = self.by_tenant.entry(name.tenant.clone()).or_default();
+        held.uids.insert(uid.clone());
+        held.tied += usize::from(is_tied);
+        if let Some(before) =
+            self.by_uid.insert(uid.clone(), Binding { record, name, round: self.round, is_tied })
+        {
+            held.tied -= usize::from(before.is_tied);
+        }
         uid
     }
 
     fn forget(&mut self, uid: &str) -> Option<Binding> {
         let binding = self.by_uid.remove(uid)?;
         self.by_claim.remove(&(binding.record.claim.epoch, binding.record.claim.sequence));
+        let tenant = &binding.name.tenant;
+        if let Some(held) = self.by_tenant.get_mut(tenant) {
+            held.uids.remove(uid);
+            held.tied -= usize::from(binding.is_tied);
+            if held.uids.is_empty() {
+                self.by_tenant.remove(tenant);
+            }
+        }
         Some(binding)
     }
+}
+
+/// Whether a demand has required terms between pods. What cannot be read may have.
+fn is_tied(demand: &[u8]) -> bool {
+    let Ok(demand) = v1::Demand::decode(demand) else { return true };
+    demand.terms.is_some_and(|terms| {
+        let is_spread = terms.spread.iter().any(|constraint| constraint.required);
+        is_spread || !terms.affinity.is_empty() || !terms.anti_affinity.is_empty()
+    })
 }
 
 #[cfg(test)]

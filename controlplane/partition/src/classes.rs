@@ -1,19 +1,23 @@
 //! Scheduling classes: pods with equal demands and one scheduler share a number, and are translated once.
 //!
-//! Two steps keep this cheap. Pods made from one template have specs of equal bytes, and equal bytes are translated once.
-//! Specs that differ in what does not matter come to equal demands, and those are one class.
+//! Two steps keep this cheap. Pods made from one template have specs, labels and owners of equal bytes, and equal bytes are
+//! translated once. What differs in what does not matter comes to equal demands, and those are one class. A demand tells by
+//! whom it is met in terms between pods (tenant, namespace, labels), so a class belongs to one tenant.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use meridian_engine::{Demand, Identity, PodTerms};
+use meridian_engine::Demand;
 use meridian_kubernetes::{DEFAULT_SCHEDULER_NAME, pod_from_object};
 use meridian_proto::v1;
+use meridian_store::Tenant;
 use prost::Message;
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+
+use crate::view::PodView;
 
 /// Bytes of specs whose translation is remembered.
 const MAX_REMEMBERED_BYTES: usize = 32 << 20;
@@ -31,6 +35,8 @@ pub(crate) struct Class {
     pub(crate) asked: Arc<Asked>,
     /// The scheduler asked for.
     pub(crate) profile: Arc<str>,
+    /// Whether hosts may be refused because of other pods.
+    is_tied: bool,
     interned: Arc<(Demand, Arc<str>)>,
     pods: usize,
     /// Counts how often the class became idle, so that a stale place in the queue of idle ones is known.
@@ -52,17 +58,72 @@ impl Asked {
         Arc::new(Self { encoded: demand.encode_to_vec().into(), demand })
     }
 
-    /// What a spec asks the one host for that somebody has named already.
-    pub(crate) fn by_spec(spec: &RawValue) -> Result<Arc<Self>, String> {
-        let spec: Value = serde_json::from_str(spec.get()).map_err(|error| error.to_string())?;
-        match pod_from_object(&object(&spec)) {
-            Ok(pod) => Ok(Self::new(&alone(pod.demand))),
+    /// What a pod asks the one host for that somebody has named already.
+    pub(crate) fn by(pod: &Described<'_>) -> Result<Arc<Self>, String> {
+        let object = pod.object().map_err(|error| error.to_string())?;
+        match pod_from_object(&object) {
+            Ok(translated) => Ok(Self::new(&pod.named(translated.demand))),
             Err(error) => Err(chain(&error)),
         }
     }
 }
 
-/// What a pod's spec asks of a scheduler.
+/// All of a pod that its class depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Described<'a> {
+    tenant: &'a Tenant,
+    namespace: &'a str,
+    labels: Option<&'a RawValue>,
+    owners: Option<&'a RawValue>,
+    spec: &'a RawValue,
+}
+
+impl<'a> Described<'a> {
+    /// A pod as it is stored, but for its spec, which asks for hosts by their own names.
+    pub(crate) fn new(
+        tenant: &'a Tenant,
+        namespace: &'a str,
+        view: &PodView<'a>,
+        spec: &'a RawValue,
+    ) -> Self {
+        let (labels, owners) = view.labels_and_owners();
+        Self { tenant, namespace, labels, owners, spec }
+    }
+
+    /// Everything in one text, into `key`. No part holds the byte between them, since none is allowed in JSON or names.
+    fn write_key(&self, key: &mut String) {
+        key.clear();
+        let raw = |part: Option<&'a RawValue>| part.map_or("", RawValue::get);
+        for part in [&**self.tenant, self.namespace, raw(self.labels), raw(self.owners), self.spec.get()] {
+            key.push_str(part);
+            key.push('\0');
+        }
+    }
+
+    /// The pod as an object, as far as it matters.
+    fn object(&self) -> Result<Value, serde_json::Error> {
+        let mut spec: Value = serde_json::from_str(self.spec.get())?;
+        // A host that the pod names itself is no part of what it asks that host for.
+        if let Some(spec) = spec.as_object_mut() {
+            spec.remove("nodeName");
+        }
+        let mut metadata = json!({"name": "any", "namespace": self.namespace});
+        for (field, raw) in [("labels", self.labels), ("ownerReferences", self.owners)] {
+            if let Some(raw) = raw {
+                metadata[field] = serde_json::from_str(raw.get())?;
+            }
+        }
+        Ok(json!({"metadata": metadata, "spec": spec}))
+    }
+
+    /// The translation knows no tenants.
+    fn named(&self, mut demand: Demand) -> Demand {
+        demand.identity.tenant = self.tenant.to_string();
+        demand
+    }
+}
+
+/// What a pod asks of a scheduler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// The scheduler asked for.
@@ -94,45 +155,62 @@ pub(crate) struct Classes {
     /// Specs are chosen by users, so this map's hash is one that they cannot foresee.
     remembered: HashMap<Box<str>, Wanted>,
     remembered_bytes: usize,
+    /// Room for the key of what is looked for.
+    key: String,
+    /// How many classes of each tenant are held by pods whose hosts may be refused because of others.
+    tied: HashMap<String, usize>,
 }
 
 impl Classes {
-    /// What a spec asks for. The class, if any, stays while it is [`held`](Self::hold) or lately was.
-    pub(crate) fn want(&mut self, spec: &RawValue) -> Wanted {
-        if let Some(wanted) = self.remembered.get(spec.get())
+    /// What a pod asks for. The class, if any, stays while it is [`held`](Self::hold) or lately was.
+    pub(crate) fn want(&mut self, pod: &Described<'_>) -> Wanted {
+        let mut key = std::mem::take(&mut self.key);
+        pod.write_key(&mut key);
+        let wanted = self.want_by(&key, pod);
+        self.key = key;
+        wanted
+    }
+
+    fn want_by(&mut self, key: &str, pod: &Described<'_>) -> Wanted {
+        if let Some(wanted) = self.remembered.get(key)
             && wanted.class.as_ref().map_or(true, |number| self.classes.contains_key(number))
         {
             return wanted.clone();
         }
-        let wanted = self.translate(spec);
-        let bytes = spec.get().len() + REMEMBERED_OVERHEAD;
+        let wanted = self.translate(pod);
+        let bytes = key.len() + REMEMBERED_OVERHEAD;
         if self.remembered_bytes + bytes > MAX_REMEMBERED_BYTES {
             self.remembered.clear();
             self.remembered_bytes = 0;
         }
-        if self.remembered.insert(spec.get().into(), wanted.clone()).is_none() {
+        if self.remembered.insert(key.into(), wanted.clone()).is_none() {
             self.remembered_bytes += bytes;
         }
         wanted
     }
 
-    /// A function of the spec alone: nothing else of the pod is looked at.
-    fn translate(&mut self, spec: &RawValue) -> Wanted {
+    /// Whether a tenant has pods here whose hosts may be refused because of other pods.
+    pub(crate) fn is_tied(&self, tenant: &str) -> bool {
+        self.tied.contains_key(tenant)
+    }
+
+    fn translate(&mut self, described: &Described<'_>) -> Wanted {
         let refused = |profile: &str, priority, reason, message: String| Wanted {
             profile: profile.into(),
             priority,
             preempts: false,
             class: Err(Refusal { reason, message: message.into() }),
         };
-        let spec: Value = match serde_json::from_str(spec.get()) {
-            Ok(spec) => spec,
+        let object = match described.object() {
+            Ok(object) => object,
             Err(error) => {
-                return refused("", 0, "Unschedulable", format!("the stored spec is not JSON: {error}"));
+                return refused("", 0, "Unschedulable", format!("the stored pod is not JSON: {error}"));
             }
         };
+        let spec = &object["spec"];
         let profile = spec["schedulerName"].as_str().filter(|name| !name.is_empty());
         let profile = profile.unwrap_or(DEFAULT_SCHEDULER_NAME).to_owned();
-        let pod = match pod_from_object(&object(&spec)) {
+        let pod = match pod_from_object(&object) {
             Ok(pod) => pod,
             Err(error) => {
                 let message = format!("the pod cannot be scheduled as it is: {}", chain(&error));
@@ -149,12 +227,8 @@ impl Classes {
             };
             return refused(&profile, priority, reason, message);
         }
-        let required = required_terms(&pod.demand);
-        if !required.is_empty() {
-            return refused(&profile, priority, "Unschedulable", unsupported(&required));
-        }
         let preempts = spec["preemptionPolicy"].as_str() != Some("Never");
-        let (profile, number) = self.intern(alone(pod.demand), &profile);
+        let (profile, number) = self.intern(described.named(pod.demand), &profile);
         Wanted { profile, priority, preempts, class: Ok(number) }
     }
 
@@ -169,6 +243,7 @@ impl Classes {
         let class = Class {
             asked: Asked::new(&key.0),
             profile: key.1.clone(),
+            is_tied: key.0.terms.is_required(),
             interned: key.clone(),
             pods: 0,
             idled: 0,
@@ -186,8 +261,10 @@ impl Classes {
 
     /// One more pod refers to the class.
     pub(crate) fn hold(&mut self, number: u32) {
-        if let Some(class) = self.classes.get_mut(&number) {
-            class.pods += 1;
+        let Some(class) = self.classes.get_mut(&number) else { return };
+        class.pods += 1;
+        if class.pods == 1 && class.is_tied {
+            *self.tied.entry(class.interned.0.identity.tenant.clone()).or_default() += 1;
         }
     }
 
@@ -198,6 +275,15 @@ impl Classes {
         if class.pods == 0 {
             class.idled += 1;
             self.idle.push_back((number, class.idled));
+            let tenant = &class.interned.0.identity.tenant;
+            if class.is_tied
+                && let Some(classes) = self.tied.get_mut(tenant)
+            {
+                *classes -= 1;
+                if *classes == 0 {
+                    self.tied.remove(tenant);
+                }
+            }
         }
     }
 
@@ -216,36 +302,6 @@ impl Classes {
         }
         forgotten
     }
-}
-
-/// A pod of which nothing but the spec matters.
-fn object(spec: &Value) -> Value {
-    let mut spec = spec.clone();
-    // A host that the pod names itself is no part of what it asks that host for.
-    if let Some(spec) = spec.as_object_mut() {
-        spec.remove("nodeName");
-    }
-    json!({"metadata": {"name": "any"}, "spec": spec})
-}
-
-/// The fields of a pod's terms that refuse hosts for other pods. Nobody is told here by which labels pods go, so they
-/// cannot be honoured.
-fn required_terms(demand: &Demand) -> Vec<String> {
-    let terms = &demand.terms;
-    let mut fields = Vec::new();
-    for (given, field) in [(&terms.affinity, "podAffinity"), (&terms.anti_affinity, "podAntiAffinity")] {
-        if !given.is_empty() {
-            fields.push(format!("spec.affinity.{field}.requiredDuringSchedulingIgnoredDuringExecution"));
-        }
-    }
-    let spread = terms.spread.iter().enumerate().filter(|(_, constraint)| constraint.is_required);
-    fields.extend(spread.map(|(index, _)| format!("spec.topologySpreadConstraints[{index}]")));
-    fields
-}
-
-/// A demand without what is a matter of other pods.
-fn alone(demand: Demand) -> Demand {
-    Demand { identity: Identity::default(), terms: PodTerms::default(), ..demand }
 }
 
 fn unsupported(fields: &[String]) -> String {
@@ -273,7 +329,15 @@ mod tests {
     use super::*;
 
     fn want(classes: &mut Classes, spec: &Value) -> Wanted {
-        classes.want(&RawValue::from_string(spec.to_string()).unwrap())
+        want_as(classes, "a", "{}", spec)
+    }
+
+    fn want_as(classes: &mut Classes, tenant: &str, labels: &str, spec: &Value) -> Wanted {
+        let raw = |text: String| RawValue::from_string(text).unwrap();
+        let (labels, spec, tenant) =
+            (raw(labels.to_owned()), raw(spec.to_string()), Tenant::new(tenant).unwrap());
+        let (labels, owners) = (Some(&*labels), None);
+        classes.want(&Described { tenant: &tenant, namespace: "default", labels, owners, spec: &spec })
     }
 
     fn spec(cpu: &str) -> Value {
@@ -323,11 +387,43 @@ mod tests {
     }
 
     #[test]
+    fn who_a_pod_is_belongs_to_its_class_and_ties_count_while_pods_wait() {
+        let mut classes = Classes::default();
+        let mut apart = spec("1");
+        apart["affinity"] = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}}]}});
+        let number = |wanted: Wanted| wanted.class.unwrap();
+        let own = number(want_as(&mut classes, "a", r#"{"app":"x"}"#, &apart));
+        assert_eq!(number(want_as(&mut classes, "a", r#"{"app":"x"}"#, &apart)), own);
+        let others = [("a", r#"{"app":"y"}"#), ("b", r#"{"app":"x"}"#)];
+        for (tenant, labels) in others {
+            assert_ne!(number(want_as(&mut classes, tenant, labels, &apart)), own);
+        }
+        let demand = classes.get(own).unwrap().asked.demand.clone();
+        let identity = demand.identity.unwrap();
+        assert_eq!(
+            (&*identity.tenant, &*identity.namespace, &*identity.labels["app"]),
+            ("a", "default", "x")
+        );
+        assert_eq!(demand.terms.unwrap().anti_affinity.len(), 1);
+        assert!(!classes.is_tied("a"));
+        classes.hold(own);
+        classes.hold(own);
+        classes.release(own);
+        assert!(classes.is_tied("a") && !classes.is_tied("b"));
+        classes.release(own);
+        assert!(!classes.is_tied("a"));
+    }
+
+    #[test]
     fn a_host_that_is_named_is_no_part_of_what_it_is_asked_for() {
         let mut pinned = spec("1");
         pinned["nodeName"] = "h".into();
-        let raw = |spec: &Value| RawValue::from_string(spec.to_string()).unwrap();
-        let asked = |spec: &Value| Asked::by_spec(&raw(spec));
+        let tenant = Tenant::system();
+        let asked = |spec: &Value| {
+            let spec = &*RawValue::from_string(spec.to_string()).unwrap();
+            Asked::by(&Described { tenant: &tenant, namespace: "default", labels: None, owners: None, spec })
+        };
         assert_eq!(asked(&pinned).unwrap().encoded, asked(&spec("1")).unwrap().encoded);
         assert!(asked(&json!({"containers": []})).unwrap_err().contains("spec.containers"));
     }

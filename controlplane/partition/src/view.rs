@@ -25,6 +25,8 @@ struct Metadata<'a> {
     creation_timestamp: Option<Cow<'a, str>>,
     #[serde(borrow)]
     labels: Option<&'a RawValue>,
+    #[serde(borrow)]
+    owner_references: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,6 +97,11 @@ impl<'a> PodView<'a> {
         let labels = self.metadata.labels.filter(|labels| labels.get().contains(key))?;
         let mut labels: HashMap<String, String> = serde_json::from_str(labels.get()).ok()?;
         labels.remove(key).filter(|value| !value.is_empty())
+    }
+
+    /// Its labels and its owners, as stored.
+    pub(crate) fn labels_and_owners(&self) -> (Option<&'a RawValue>, Option<&'a RawValue>) {
+        (self.metadata.labels, self.metadata.owner_references)
     }
 
     /// When its host took it on, as stored; before that, when it was created.

@@ -12,6 +12,7 @@ mod gang;
 mod mirror;
 mod pods;
 mod preempt;
+mod seen;
 mod share;
 mod stream;
 mod tenants;
@@ -32,12 +33,16 @@ use self::gang::Gangs;
 use self::mirror::Mirror;
 use self::pods::{PodKey, Pods, State};
 use self::preempt::Preemptions;
+use self::seen::Awaited;
 use self::stream::Stream;
 use self::tenants::Tenants;
 pub use self::tenants::{QueueSettings, SettingsError};
 
 /// How long an assumption that no decision under way stands for waits for a ledger entry.
 const UNCONFIRMED: Duration = Duration::from_secs(30);
+
+/// The most tenant partitions.
+const MAX_PARTITIONS: usize = 1 << 16;
 
 /// How long the first decision waits for the host partitions that are not in sync.
 const FIRST_SYNC: Duration = Duration::from_secs(10);
@@ -119,6 +124,7 @@ pub struct Core {
     /// When assumptions run out that no decision under way stands for; the time only grows.
     deadlines: VecDeque<(Duration, PodKey)>,
     preemptions: Preemptions,
+    awaited: Awaited,
     /// Questions not answered yet, with their streams.
     questions: VecDeque<(usize, v1::ExplainRequest)>,
     counts: Counts,
@@ -155,6 +161,7 @@ impl Core {
             names,
             deadlines: VecDeque::new(),
             preemptions: Preemptions::default(),
+            awaited: Awaited::default(),
             questions: VecDeque::new(),
             counts: Counts::default(),
             waits: Vec::new(),

@@ -31,6 +31,7 @@ impl Actor {
             Change::Opened => {
                 tracing::info!(epoch = self.epoch, "all tenant partitions have listed: open");
                 self.metrics.recovering.set(0);
+                self.has_opened = true;
                 self.opened();
             }
             Change::Demand { number, demand } => {

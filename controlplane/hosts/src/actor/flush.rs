@@ -58,7 +58,10 @@ impl Actor {
 
     /// Tells replicas what changed.
     pub(super) fn flush_feed(&mut self) {
-        let batches = self.feed.take_batches();
+        let mut batches = self.feed.take_batches();
+        if std::mem::take(&mut self.has_opened) {
+            batches.push(self.feed.in_sync());
+        }
         if batches.is_empty() {
             return;
         }

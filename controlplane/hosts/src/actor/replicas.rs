@@ -37,8 +37,12 @@ impl Actor {
         let mut positions = hello.positions.iter();
         let position =
             positions.find(|position| *position.name == *self.name && position.epoch == self.epoch);
-        let batches =
+        let mut batches =
             position.and_then(|position| self.feed.since(position.number)).unwrap_or_else(|| self.account());
+        // Before all tenant partitions have listed it is not known what runs here.
+        if let Some(last) = batches.last_mut() {
+            last.in_sync &= self.ledger.is_open();
+        }
         for batch in batches {
             self.send_replica(session, host_feed_response::Message::Changes(batch));
         }

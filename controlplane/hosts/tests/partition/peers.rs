@@ -385,10 +385,19 @@ pub(crate) struct Replica {
     pub(crate) epoch: u64,
     pub(crate) number: u64,
     pub(crate) restarts: u32,
+    /// Everything has been said once.
+    pub(crate) is_in_sync: bool,
 }
 
 impl Replica {
     pub(crate) async fn new(region: &Region, position: Option<(u64, u64)>) -> Self {
+        let mut replica = Self::begin(region, position).await;
+        while !replica.follow().await {}
+        replica
+    }
+
+    /// One that has said hello and heard nothing yet.
+    pub(crate) async fn begin(region: &Region, position: Option<(u64, u64)>) -> Self {
         let stream = region.feed.connect().await.expect("the partition runs");
         let positions = position
             .map(|(epoch, number)| Position { name: NAME.into(), epoch, number })
@@ -397,7 +406,7 @@ impl Replica {
         let hello = Hello { positions, ..hello("replica", 0) };
         let message = Some(host_feed_request::Message::Hello(Box::new(hello)));
         stream.sender.send(HostFeedRequest { message }).await.expect("the stream is open");
-        let mut replica = Self {
+        Self {
             stream,
             hosts: BTreeMap::new(),
             demands: BTreeMap::new(),
@@ -405,13 +414,12 @@ impl Replica {
             epoch: 0,
             number: 0,
             restarts: 0,
-        };
-        while !replica.follow().await {}
-        replica
+            is_in_sync: false,
+        }
     }
 
     /// Takes the next changes in; whether they end with everything having been said.
-    async fn follow(&mut self) -> bool {
+    pub(crate) async fn follow(&mut self) -> bool {
         let message = next(&mut self.stream).await.expect("the stream is open").message.expect("a message");
         let changes = match message {
             host_feed_response::Message::Hello(hello) => {
@@ -422,6 +430,7 @@ impl Replica {
             other => panic!("{other:?}"),
         };
         self.number = changes.number;
+        self.is_in_sync |= changes.in_sync;
         if changes.restart {
             self.restarts += 1;
         }

@@ -32,8 +32,9 @@ async fn after_a_restart_all_bindings_are_known_again() {
     again.inventory(&[("runs", false), ("stops", false), ("stray", false)]).await;
     let early = tenant.claim("early", "h1", 1, 1);
     assert_eq!(tenant.ask(&early).await.reason, "Recovering");
-    let mut replica = Replica::new(&region, None).await;
-    assert!(!replica.is_ready("h1"));
+    let mut replica = Replica::begin(&region, None).await;
+    replica.until(|replica| !replica.hosts.is_empty()).await;
+    assert!(!replica.is_ready("h1") && !replica.is_in_sync, "what runs there is not known yet");
     // Of the four one was not bound after all.
     let bound = vec![
         listed(&claims[0], ClaimState::Bound),
@@ -70,6 +71,7 @@ async fn after_a_restart_all_bindings_are_known_again() {
     tenant.specify(&claims[1], serde_json::json!({})).await;
     assert_eq!(again.hear_orders().await, ["run lost"]);
     replica.until(|replica| replica.is_ready("h1") && replica.entries.len() == 3).await;
+    replica.until(|replica| replica.is_in_sync).await;
     let late = other.claim("late", "h1", 1, 1);
     assert!(other.ask(&late).await.accepted);
 }

@@ -11,7 +11,7 @@ use meridian_store::Tenant;
 use super::claim::{Attempt, Refusal};
 use super::{Actor, Again, Asked};
 use crate::bindings::PodName;
-use crate::classes;
+use crate::classes::{self, Described};
 use crate::events::About;
 use crate::hosts::HostPlace;
 use crate::pods::{Blocked, Stage};
@@ -133,7 +133,8 @@ impl Actor {
         let pod = meridian_schema::pod();
         let view = PodView::read(&entry.bytes).map_err(Failure::internal)?;
         let asked = self.registry.asked_spec(&entry.tenant, view.spec);
-        let asked = classes::Asked::by_spec(&asked).map_err(|why| {
+        let described = Described::new(&entry.tenant, &entry.namespace, &view, &asked);
+        let asked = classes::Asked::by(&described).map_err(|why| {
             let failure = Failure::conflict(pod, &entry.name, format!("it cannot be bound as it is: {why}"));
             failure.because("UnexpectedAdmissionError", &why, "spec")
         })?;
@@ -164,6 +165,7 @@ impl Actor {
             refusal: None,
             victims: Vec::new(),
             has_preempted: false,
+            has_fallen: false,
         })
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Attempt {
     pub(super) victims: Vec<Victim>,
     /// Whether these have been told to stop.
     pub(super) has_preempted: bool,
+    /// Whether a host is claimed that is not the one that its replica takes it to be on.
+    pub(super) has_fallen: bool,
 }
 
 /// A ledger's no.
@@ -87,15 +89,13 @@ impl Actor {
         while let Some(host) = attempt.rest.front() {
             let Some(at) = self.ledgers.iter().position(|ledger| *ledger.name == *host.partition) else {
                 let message = format!("host partition {:?} is not known to this partition", host.partition);
-                attempt.refusal = Some(Refusal::unasked(message));
-                attempt.rest.pop_front();
+                self.pass_on(&mut attempt, message);
                 continue;
             };
             let ledger = &self.ledgers[at];
             let Some(fence) = ledger.open_epoch() else {
                 let message = format!("host partition {} is not reachable or is recovering", ledger.name);
-                attempt.refusal = Some(Refusal::unasked(message));
-                attempt.rest.pop_front();
+                self.pass_on(&mut attempt, message);
                 continue;
             };
             let name = ledger.name.clone();
@@ -139,11 +139,30 @@ impl Actor {
     /// A claim is over without a binding: the next host is tried.
     pub(super) fn next_host(&mut self, live: LiveClaim<Attempt>, refusal: Option<Refusal>) {
         let mut attempt = live.payload;
-        attempt.rest.pop_front();
+        self.pass(&mut attempt);
         if refusal.is_some() {
             attempt.refusal = refusal;
         }
         self.go_on(attempt);
+    }
+
+    /// The first host of an attempt is passed over, for a reason.
+    fn pass_on(&mut self, attempt: &mut Attempt, why: String) {
+        attempt.refusal = Some(Refusal::unasked(why));
+        self.pass(attempt);
+    }
+
+    /// The first host of an attempt is passed over. In tied tenants no other is tried.
+    fn pass(&mut self, attempt: &mut Attempt) {
+        attempt.rest.pop_front();
+        let tenant = &attempt.about.tenant;
+        if self.is_tied(tenant) {
+            // Its replica has decided on others in the belief that it is on the first.
+            attempt.rest.clear();
+        } else if attempt.session.is_some() && !attempt.rest.is_empty() {
+            self.ties.unknown(tenant);
+            attempt.has_fallen = true;
+        }
     }
 
     /// An attempt goes on with its next host, unless the pod needs none any more.

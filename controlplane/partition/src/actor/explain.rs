@@ -16,7 +16,7 @@ use super::ledger::Ledger;
 use super::{Actor, Asked};
 use crate::assignment::SessionId;
 use crate::bindings::PodName;
-use crate::classes;
+use crate::classes::{self, Described};
 use crate::pods::{Blocked, Stage};
 use crate::told;
 use crate::view::PodView;
@@ -93,7 +93,8 @@ impl Actor {
             return None;
         }
         let asked = self.registry.asked_spec(&entry.tenant, view.spec);
-        let asked = classes::Asked::by_spec(&asked).ok()?;
+        let described = Described::new(&entry.tenant, &entry.namespace, view, &asked);
+        let asked = classes::Asked::by(&described).ok()?;
         let profile = view.spec_view().ok()?.scheduler_name.into_owned();
         let profile =
             if profile.is_empty() { meridian_kubernetes::DEFAULT_SCHEDULER_NAME.to_owned() } else { profile };

@@ -1,14 +1,15 @@
 //! What replicas are told and what they answer.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_proto::v1::{
-    ClassDefinition, Decision, ExplainRequest, ForgetClasses, Goodbye, Outcome, Outcomes, PartitionMessage,
-    PendingPod, PendingPods, UnschedulablePod, Victims, Withdraw, outcome, partition_message,
-    replica_message,
+    ClassDefinition, Decision, ExplainRequest, ForgetClasses, Goodbye, Namespaces as ToldNamespaces, Outcome,
+    Outcomes, PartitionMessage, PendingPod, PendingPods, TenantClaims, UnschedulablePod, Victims, Withdraw,
+    outcome, partition_message, replica_message,
 };
+use meridian_store::Tenant;
 use rustc_hash::FxHashSet;
 
 use super::claim::Attempt;
@@ -16,6 +17,7 @@ use super::{Actor, Again, drain_front};
 use crate::assignment::{Assignment, SessionId};
 use crate::classes::Classes;
 use crate::groups::Groups;
+use crate::namespaces::Namespaces;
 use crate::pods::{Blocked, Pending, Pods, Stage};
 use crate::replicas::message;
 use crate::stream::Outlet;
@@ -44,6 +46,8 @@ pub(super) struct Session {
     ready: VecDeque<PartitionMessage>,
     /// Classes that the replica has been told.
     classes: FxHashSet<u32>,
+    /// Tenants of whose namespaces it has been told.
+    tenants: HashSet<Tenant>,
 }
 
 /// Something to tell a replica.
@@ -54,6 +58,15 @@ enum Item {
     Forget(u32),
     Explain(Box<ExplainRequest>),
     Victims(Box<Victims>),
+    Namespace(Tenant, String),
+    Claims(Box<TenantClaims>),
+}
+
+/// What is told of pods beside them.
+struct About<'a> {
+    classes: &'a Classes,
+    groups: &'a Groups,
+    namespaces: &'a Namespaces,
 }
 
 impl Actor {
@@ -70,7 +83,8 @@ impl Actor {
         self.assignment.join(session, &name);
         let queue = VecDeque::new();
         let classes = FxHashSet::default();
-        self.sessions.insert(session, Session { name, outlet, queue, ready: VecDeque::new(), classes });
+        let (ready, tenants) = (VecDeque::new(), HashSet::new());
+        self.sessions.insert(session, Session { name, outlet, queue, ready, classes, tenants });
         self.reassign();
     }
 
@@ -133,8 +147,12 @@ impl Actor {
         if pod.stage != Stage::Waiting || pod.class.is_none() || !self.may_be_offered(uid) {
             return;
         }
+        let Some(tenant) = self.pods.get(uid).map(|pod| pod.about.tenant.clone()) else { return };
+        let Some(leader) = self.assignment.leader(&tenant) else { return };
+        if !self.leader_knows(&tenant, leader) {
+            return;
+        }
         let Some(pod) = self.pods.get_mut(uid) else { return };
-        let Some(leader) = self.assignment.leader(&pod.about.tenant) else { return };
         self.last_offer += 1;
         let offer = self.last_offer;
         pod.stage = Stage::Queued { session: leader, offer };
@@ -197,6 +215,18 @@ impl Actor {
         Some(leader)
     }
 
+    /// Tells a replica what a tenant's pods are bound under.
+    pub(super) fn tell_claims(&mut self, session: SessionId, parts: Vec<TenantClaims>) {
+        parts.into_iter().for_each(|part| self.tell(session, Item::Claims(Box::new(part))));
+    }
+
+    /// Tells the replicas that know a tenant's namespaces how one is now.
+    pub(super) fn tell_namespace(&mut self, tenant: &Tenant, name: &str) {
+        for session in self.sessions.values_mut().filter(|session| session.tenants.contains(tenant)) {
+            session.queue.push_back(Item::Namespace(tenant.clone(), name.to_owned()));
+        }
+    }
+
     /// Tells a replica who could make way.
     pub(super) fn tell_victims(&mut self, session: SessionId, parts: Vec<Victims>) {
         parts.into_iter().for_each(|part| self.tell(session, Item::Victims(Box::new(part))));
@@ -218,6 +248,7 @@ impl Actor {
             }
             replica_message::Message::Explanation(explanation) => self.explained(session, explanation),
             replica_message::Message::Victims(request) => self.victims_wanted(session, request),
+            replica_message::Message::Seen(seen) => self.claims_seen(session, seen.number),
             replica_message::Message::Hello(_) => self.end_session(session, "second hello"),
             replica_message::Message::Goodbye(_) => self.end_session(session, "goodbye"),
         }
@@ -244,6 +275,7 @@ impl Actor {
             refusal: None,
             victims: Vec::new(),
             has_preempted: false,
+            has_fallen: false,
         };
         self.attempt(attempt);
     }
@@ -273,12 +305,13 @@ impl Actor {
     /// Sends each replica what it takes.
     pub(super) fn fill_sessions(&mut self) {
         let now = self.now();
-        let Self { sessions, pods, classes, groups, assignment, .. } = self;
+        let Self { sessions, pods, classes, groups, namespaces, assignment, .. } = self;
+        let about = About { classes, groups, namespaces };
         for (id, session) in sessions.iter_mut() {
             while session.outlet.has_room() {
                 if let Some(message) = session.ready.pop_front() {
                     session.outlet.send(message, now);
-                } else if !session.gather(*id, pods, (classes, groups), assignment) {
+                } else if !session.gather(*id, pods, &about, assignment) {
                     break;
                 }
             }
@@ -319,13 +352,7 @@ impl Session {
     }
 
     /// Makes messages of the head of the queue. Says whether there was anything.
-    fn gather(
-        &mut self,
-        id: SessionId,
-        pods: &mut Pods,
-        (classes, groups): (&Classes, &Groups),
-        assignment: &Assignment,
-    ) -> bool {
+    fn gather(&mut self, id: SessionId, pods: &mut Pods, about: &About<'_>, assignment: &Assignment) -> bool {
         let Some(first) = self.queue.front() else { return false };
         let kind = std::mem::discriminant(first);
         let same = |item: &&Item| std::mem::discriminant(*item) == kind;
@@ -338,7 +365,7 @@ impl Session {
                     let in_queue = Stage::Queued { session: id, offer };
                     // One that is gone or somewhere else by now is passed over.
                     if let Some(pod) = pods.get_mut(&uid).filter(|pod| pod.stage == in_queue) {
-                        offered.extend(self.offer(id, pod, (classes, groups), assignment.epoch()));
+                        offered.extend(self.offer(id, pod, about, assignment.epoch()));
                     }
                 }
                 Item::Withdraw(uid) => withdrawn.push(uid.as_ref().to_owned()),
@@ -349,6 +376,14 @@ impl Session {
                 }
                 Item::Victims(victims) => {
                     self.ready.push_back(message(partition_message::Message::Victims(*victims)));
+                }
+                Item::Claims(claims) => {
+                    self.ready.push_back(message(partition_message::Message::Claims(*claims)));
+                }
+                Item::Namespace(tenant, name) => {
+                    let namespaces = vec![about.namespaces.one(&tenant, &name)];
+                    let told = ToldNamespaces { namespaces };
+                    self.ready.push_back(message(partition_message::Message::Namespaces(told)));
                 }
             }
         }
@@ -381,12 +416,18 @@ impl Session {
         &mut self,
         id: SessionId,
         pod: &mut Pending,
-        (classes, groups): (&Classes, &Groups),
+        about: &About<'_>,
         assignment: u64,
     ) -> Option<PendingPod> {
         let number = pod.class?;
+        if !self.tenants.contains(&pod.about.tenant) {
+            self.tenants.insert(pod.about.tenant.clone());
+            let namespaces = about.namespaces.of(&pod.about.tenant);
+            let told = ToldNamespaces { namespaces };
+            self.ready.push_back(message(partition_message::Message::Namespaces(told)));
+        }
         if self.classes.insert(number) {
-            let class = classes.get(number)?;
+            let class = about.classes.get(number)?;
             let definition = ClassDefinition {
                 number,
                 demand: Some(class.asked.demand.clone()),
@@ -402,7 +443,7 @@ impl Session {
             class: number,
             priority: pod.priority,
             first: pod.refusals > 0,
-            group: pod.group.as_ref().and_then(|group| groups.message(group)),
+            group: pod.group.as_ref().and_then(|group| about.groups.message(group)),
             never_preempts: !pod.preempts,
         })
     }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use meridian_api::{BindingRecord, BindingState, Change, Entry};
 use meridian_ledger::ClaimId;
 use meridian_proto::v1::ClaimState;
-use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::{Actor, Again};
 use crate::bindings::{Binding, PodName};
-use crate::classes::{Refusal, Wanted};
+use crate::classes::{Described, Refusal, Wanted};
 use crate::events::About;
 use crate::pods::{Blocked, Pending, Stage};
 use crate::view::PodView;
@@ -22,6 +21,7 @@ impl Actor {
         self.unseen = self.pods.iter().map(|pod| pod.about.uid.clone()).collect();
         self.bindings.begin_round();
         self.groups.begin_round();
+        self.namespaces.begin_round();
         let _ = answer.send(());
     }
 
@@ -41,6 +41,15 @@ impl Actor {
                 Change::Deleted(entry) if entry.kind.kind == "Pod" => self.pod_gone(&entry.uid),
                 Change::Put { entry, .. } if entry.kind.kind == "PodGroup" => self.group_put(&entry),
                 Change::Deleted(entry) if entry.kind.kind == "PodGroup" => self.group_gone(&entry),
+                Change::Put { entry, .. } if entry.kind.kind == "Namespace" => {
+                    if self.namespaces.put(&entry) {
+                        self.tell_namespace(&entry.tenant, &entry.name);
+                    }
+                }
+                Change::Deleted(entry) if entry.kind.kind == "Namespace" => {
+                    self.namespaces.remove(&entry.tenant, &entry.name);
+                    self.tell_namespace(&entry.tenant, &entry.name);
+                }
                 Change::Put { .. } | Change::Deleted(_) => {}
                 Change::InSync => self.became_in_sync(),
             }
@@ -56,6 +65,9 @@ impl Actor {
             self.release(&binding);
         }
         self.groups.end_round();
+        for (tenant, name) in self.namespaces.end_round() {
+            self.tell_namespace(&tenant, &name);
+        }
         self.in_sync = true;
         let mut waiting: Vec<(u64, Arc<str>)> =
             self.pods.iter().map(|pod| (pod.order, pod.about.uid.clone())).collect();
@@ -116,7 +128,7 @@ impl Actor {
                 self.pod_gone(&entry.uid);
             } else if !is_same_but_for_status(previous, entry) {
                 let uid = pod.about.uid.clone();
-                self.respecified(&uid, view.spec);
+                self.respecified(&uid, &view);
                 self.rejoin(&uid, Self::group_of(entry, &view));
             }
         } else if !entry.deleting && view.phase() == "Pending" {
@@ -133,7 +145,8 @@ impl Actor {
         };
         let uid = about.uid.clone();
         let wanted = if entry.node_name.is_empty() {
-            let wanted = self.classes.want(&self.registry.asked_spec(&about.tenant, view.spec));
+            let spec = self.registry.asked_spec(&about.tenant, view.spec);
+            let wanted = self.classes.want(&Described::new(&about.tenant, &about.namespace, view, &spec));
             if !self.profiles.contains(&wanted.profile) {
                 return;
             }
@@ -188,13 +201,15 @@ impl Actor {
         }
     }
 
-    /// A waiting pod's spec is another now. A claim under way goes on: what it claimed was right when it was decided.
-    fn respecified(&mut self, uid: &Arc<str>, spec: &RawValue) {
+    /// A waiting pod's spec or labels are others now. A claim under way goes on: what it claimed was right when it was decided.
+    fn respecified(&mut self, uid: &Arc<str>, view: &PodView<'_>) {
         let Some(pod) = self.pods.get(uid) else { return };
         if pod.pinned {
             return;
         }
-        let wanted = self.classes.want(&self.registry.asked_spec(&pod.about.tenant, spec));
+        let About { tenant, namespace, .. } = &pod.about;
+        let spec = self.registry.asked_spec(tenant, view.spec);
+        let wanted = self.classes.want(&Described::new(tenant, namespace, view, &spec));
         let class = wanted.class.as_ref().ok().copied();
         let is_same =
             pod.class == class && (pod.priority, pod.preempts) == (wanted.priority, wanted.preempts);
@@ -284,6 +299,7 @@ impl Actor {
         self.groups.unbind(&binding.record.uid);
         let (id, host_partition) = self.claim_of(&binding.record);
         self.settle(&host_partition, &id, ClaimState::Void);
+        self.claim_ended(&binding.name.tenant, &id);
     }
 
     /// A pod that waited for its name waits for a host now.

@@ -120,6 +120,7 @@ impl Actor {
                     refusal: None,
                     victims,
                     has_preempted: false,
+                    has_fallen: false,
                 },
             });
         }

@@ -18,4 +18,5 @@ mod replicas;
 mod status;
 mod takeover;
 mod tenants;
+mod ties;
 mod world;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use meridian_proto::Duplex;
 use meridian_proto::v1::{
-    ClassDefinition, DecidedHost, Decision, Decisions, ExplainRequest, GroupDecision, GroupDecisions, Hello,
-    MemberDecision, Outcome, PartitionMessage, PendingPod, ReplicaMessage, Unschedulable, UnschedulablePod,
-    outcome, partition_message, replica_message,
+    ClaimsSeen, ClassDefinition, DecidedHost, Decision, Decisions, ExplainRequest, GroupDecision,
+    GroupDecisions, Hello, MemberDecision, NamespaceLabels, Outcome, PartitionMessage, PendingPod,
+    ReplicaMessage, TenantClaims, Unschedulable, UnschedulablePod, outcome, partition_message,
+    replica_message,
 };
 
 use crate::world::{CELL, HP, soon};
@@ -15,6 +16,8 @@ pub(crate) struct Replica {
     stream: Duplex<ReplicaMessage, PartitionMessage>,
     /// What it has been told, and not forgotten since.
     pub(crate) classes: HashMap<u32, ClassDefinition>,
+    /// What it has been told of namespaces, in order.
+    pub(crate) namespaces: Vec<NamespaceLabels>,
 }
 
 /// A pod as it was offered.
@@ -30,7 +33,7 @@ pub(crate) fn host(name: &str) -> DecidedHost {
 
 impl Replica {
     pub(crate) fn new(stream: Duplex<ReplicaMessage, PartitionMessage>) -> Self {
-        Self { stream, classes: HashMap::new() }
+        Self { stream, classes: HashMap::new(), namespaces: Vec::new() }
     }
 
     /// Takes nothing in any more, though it might still speak.
@@ -61,7 +64,7 @@ impl Replica {
         soon("room on the replica's stream", sent).await.unwrap();
     }
 
-    /// The next message; none: the stream has ended. Classes are learnt and passed over.
+    /// The next message; none: the stream has ended. Classes and namespaces are learnt and passed over.
     pub(crate) async fn next(&mut self) -> Option<partition_message::Message> {
         loop {
             let next = soon("a message to the replica", self.stream.receiver.recv()).await?;
@@ -73,6 +76,7 @@ impl Replica {
                 Some(partition_message::Message::ForgetClasses(forget)) => {
                     forget.numbers.iter().for_each(|number| drop(self.classes.remove(number)));
                 }
+                Some(partition_message::Message::Namespaces(told)) => self.namespaces.extend(told.namespaces),
                 other => return other,
             }
         }
@@ -119,9 +123,23 @@ impl Replica {
                     let assignment = pods.assignment;
                     return Some(pods.pods.into_iter().map(|pod| Offered { pod, assignment }).collect());
                 }
+                Some(partition_message::Message::Namespaces(told)) => self.namespaces.extend(told.namespaces),
                 other => panic!("want pods, got {other:?}"),
             }
         }
+    }
+
+    /// The claims that it is asked about next.
+    pub(crate) async fn asked(&mut self) -> TenantClaims {
+        match self.next().await {
+            Some(partition_message::Message::Claims(claims)) => claims,
+            other => panic!("want claims, got {other:?}"),
+        }
+    }
+
+    /// Says that it knows all that it was asked about.
+    pub(crate) async fn seen(&self, number: u64) {
+        self.say(replica_message::Message::Seen(ClaimsSeen { number })).await;
     }
 
     /// The next so many pods offered.

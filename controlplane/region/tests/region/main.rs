@@ -8,4 +8,5 @@ mod groups;
 mod pod_groups;
 mod preemption;
 mod tenants;
+mod terms;
 mod world;

@@ -155,7 +155,13 @@ async fn nothing_that_a_tenant_can_read_tells_of_hosts() {
 }
 
 /// All that a server answers, head and body.
-async fn fetch(address: SocketAddr, method: &str, path: &str, accept: &str, body: &Value) -> String {
+pub(crate) async fn fetch(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    accept: &str,
+    body: &Value,
+) -> String {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let content_type = match method {
         "PATCH" => "application/merge-patch+json",

@@ -102,6 +102,18 @@ impl PodTerms {
         *self == PodTerms::default()
     }
 
+    /// Whether hosts may be refused because of other pods.
+    pub fn is_required(&self) -> bool {
+        let is_spread = self.spread.iter().any(|constraint| constraint.is_required);
+        is_spread || !self.affinity.is_empty() || !self.anti_affinity.is_empty()
+    }
+
+    /// What others meet of the terms of a pod that has its host: spread constraints are of no more use then.
+    pub fn carried(&self) -> PodTerms {
+        let (affinity, anti_affinity) = (self.affinity.clone(), self.anti_affinity.clone());
+        PodTerms { affinity, anti_affinity, preferred: self.preferred.clone(), ..PodTerms::default() }
+    }
+
     pub(super) fn validate(&self) -> Result<(), DemandError> {
         for (field, count) in [
             ("spread", self.spread.len()),

@@ -11,11 +11,10 @@ use rustc_hash::FxHashMap;
 use super::mirror::{ClaimKey, Entry, Known, News};
 use super::pods::State;
 use super::uid::Uid;
-use super::{Core, Violation};
+use super::{Core, MAX_PARTITIONS, Violation};
 
-/// The most demands of one stream and tenant partitions of all.
+/// The most demands of one stream.
 const MAX_DEMANDS: usize = 1 << 20;
-const MAX_PARTITIONS: usize = 1 << 16;
 
 /// A host partition's stream.
 #[derive(Debug, Default)]
@@ -48,6 +47,7 @@ fn strip(demand: Demand) -> Demand {
     Demand {
         constraints: Constraints::default(),
         devices: demand.devices.map(|devices| DeviceDemand { models: Vec::new(), ..devices }),
+        terms: demand.terms.carried(),
         ..demand
     }
 }
@@ -244,6 +244,7 @@ impl Core {
             self.confirm(&entry.uid, id);
         }
         self.mirror.add_entry(feed, claim, entry, &mut self.scheduler, &mut self.queue);
+        self.claim_seen(claim);
     }
 
     /// Gives up the assumption that a pod is on a host, since an entry says so from now on.
@@ -339,7 +340,7 @@ impl Core {
                 let here = kept.get(&old.host).map(|id| Known::Host(*id));
                 here.is_some()
                     && here.as_ref() == hosts.numbers.get(&entry.host)
-                    && old.placement.is_some()
+                    && old.placement.as_ref().is_some_and(|placement| !placement.is_nomination())
                     && is_same(old, &entry)
             });
             if same && let Some(old) = former.remove(&claim) {

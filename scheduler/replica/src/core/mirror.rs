@@ -3,7 +3,8 @@
 //! A host is *closed* to new pods while its partition says that it is not ready, while its description cannot be read, and
 //! while an entry of the ledger does not fit into the mirror (the host has shrunk, or an assumption of this replica stands
 //! in the way and will be refused). A closed host offers no pods in the cell, so nothing is placed there, whatever a pod
-//! tolerates. Entries that come for it are kept aside until [`Mirror::reconcile`], which must run before decisions.
+//! tolerates. Entries that come for it are kept aside until [`Mirror::reconcile`], which must run before decisions. What still
+//! does not fit then takes its room all the same, below what is free: the pod is there, and others' terms must meet it.
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub(crate) struct Entry {
     pub(crate) devices: u64,
     pub(crate) uid: Uid,
     pub(crate) tenant: TenantId,
-    /// Its hold in the cell; `None` while it does not fit.
+    /// Its hold in the cell, below what is free where it does not fit; `None` while it holds nothing.
     pub(crate) placement: Option<Placement>,
 }
 
@@ -326,7 +327,12 @@ impl Mirror {
     ) -> Option<ClassId> {
         let entry = self.feeds.get_mut(feed)?.entries.remove(&claim)?;
         match entry.placement {
-            Some(placement) => self.release(placement, entry.tenant, scheduler, queue),
+            Some(placement) => {
+                if placement.is_nomination() {
+                    self.forget_unplaced(feed, entry.host, claim);
+                }
+                self.release(placement, entry.tenant, scheduler, queue);
+            }
             None => self.forget_unplaced(feed, entry.host, claim),
         }
         entry.class
@@ -394,6 +400,15 @@ impl Mirror {
                 self.closed -= 1;
             }
             if let Some(hosts) = self.feeds.get_mut(record.feed) {
+                // What is held below what is free stands in the way of what may fit.
+                for claim in &record.unplaced {
+                    if let Some(entry) = hosts.entries.get_mut(claim)
+                        && let Some(held) = entry.placement.take_if(|placement| placement.is_nomination())
+                    {
+                        queue.discharge(entry.tenant, &held);
+                        let _ = scheduler.release(held);
+                    }
+                }
                 record.unplaced.retain(|claim| {
                     let Some(entry) = hosts.entries.get_mut(claim) else { return false };
                     if entry.placement.is_none() {
@@ -401,6 +416,11 @@ impl Mirror {
                     }
                     entry.placement.is_none()
                 });
+                for claim in &record.unplaced {
+                    if let Some(entry) = hosts.entries.get_mut(claim) {
+                        entry.placement = hold(entry, id, scheduler, queue);
+                    }
+                }
             }
         }
         let close = !record.news.is_ready || record.is_refused || !record.unplaced.is_empty();
@@ -427,6 +447,15 @@ fn place(entry: &Entry, host: HostId, scheduler: &mut Scheduler, queue: &mut Que
     let class = entry.class?;
     let has_devices = scheduler.demand(class).is_some_and(|demand| demand.devices.is_some());
     let placement = scheduler.place(class, host, if has_devices { entry.devices } else { 0 }).ok()?;
+    charge(queue, entry.tenant, &placement);
+    Some(placement)
+}
+
+/// Takes an entry's room though it is not free.
+fn hold(entry: &Entry, host: HostId, scheduler: &mut Scheduler, queue: &mut Queue) -> Option<Placement> {
+    let class = entry.class?;
+    let has_devices = scheduler.demand(class).is_some_and(|demand| demand.devices.is_some());
+    let placement = scheduler.nominate(class, host, if has_devices { entry.devices } else { 0 }).ok()?;
     charge(queue, entry.tenant, &placement);
     Some(placement)
 }

@@ -48,6 +48,8 @@ pub(crate) struct Outbox {
     pub(crate) unschedulable: VecDeque<v1::UnschedulablePod>,
     pub(crate) explanations: VecDeque<v1::ExplainResponse>,
     pub(crate) victims: VecDeque<v1::VictimsRequest>,
+    /// Numbers of `TenantClaims` of which everything has been heard.
+    pub(crate) seen: VecDeque<u64>,
 }
 
 impl Outbox {
@@ -58,6 +60,7 @@ impl Outbox {
             + self.unschedulable.len()
             + self.explanations.len()
             + self.victims.len()
+            + self.seen.len()
     }
 
     /// The next message.
@@ -71,6 +74,8 @@ impl Outbox {
             Message::Groups(v1::GroupDecisions { groups: vec![group] })
         } else if let Some(request) = self.victims.pop_front() {
             Message::Victims(request)
+        } else if let Some(number) = self.seen.pop_front() {
+            Message::Seen(v1::ClaimsSeen { number })
         } else if !self.unschedulable.is_empty() {
             let pods = self.unschedulable.drain(..self.unschedulable.len().min(BATCH)).collect();
             Message::Unschedulable(v1::Unschedulable { pods })
@@ -101,6 +106,7 @@ impl Core {
         }
         self.questions.retain(|(asked, _)| *asked != stream);
         self.forget_questions(stream);
+        self.awaited.forget(stream);
         for key in self.pods.of_stream(stream) {
             match self.pods.get(key).map(|pod| &pod.state) {
                 Some(State::Waiting | State::Confirmed) => self.forget(key),
@@ -179,6 +185,11 @@ impl Core {
                 Ok(())
             }
             Message::Victims(victims) => self.victims(stream, victims, now),
+            Message::Claims(claims) => self.tenant_claims(stream, claims),
+            Message::Namespaces(namespaces) => {
+                self.namespaces(namespaces);
+                Ok(())
+            }
         }
     }
 

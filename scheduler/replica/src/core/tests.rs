@@ -7,6 +7,7 @@ mod random;
 mod rig;
 mod share;
 mod tenants;
+mod terms;
 mod wait;
 
 use std::time::Duration;
