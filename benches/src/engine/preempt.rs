@@ -123,7 +123,7 @@ impl Full {
     ) -> Result<(), BenchError> {
         let failed = |error: &dyn std::fmt::Display| BenchError::Setup(error.to_string());
         self.violations += preemption.violations;
-        let nominated = self.scheduler.nominate(class, preemption.host, preemption.devices);
+        let nominated = self.scheduler.nominate(class, preemption.host, preemption.seat());
         let mut nominated = nominated.map_err(|error| failed(&error))?;
         for victim in &preemption.victims {
             let Some(mut placement) = self.placements.remove(victim) else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meridian_engine::{Demand, Host, HostId, Placement, Profile, Resources, Scheduler};
+use meridian_engine::{Demand, Host, HostId, Placement, Profile, Resources, Scheduler, Seat};
 use meridian_ledger::host::{Change, Claim, Ledger, Listing};
 use meridian_ledger::tenant::Settlement;
 use meridian_ledger::{ClaimId, HostNumber, Uid};
@@ -101,7 +101,8 @@ impl Hosts {
                 uid: entry.uid.as_str().to_owned(),
                 host: entry.host.0,
                 demand: entry.demand,
-                devices: entry.devices,
+                devices: entry.seat.devices,
+                numa: entry.seat.numa,
             }))),
             Change::Left(entry) => {
                 Some(change(host_change::Change::RemovedEntry(claim_message(&entry.claim))))
@@ -134,7 +135,7 @@ impl Hosts {
             host: host.host.clone(),
             incarnation: host.incarnation,
             demand: demand.clone(),
-            devices: host.devices,
+            seat: Seat { devices: host.devices, numa: host.numa },
             host_epoch: EPOCH,
             victims: Vec::new(),
         };
@@ -145,7 +146,13 @@ impl Hosts {
         self.ledger.settle(EPOCH, &id, Settlement::Bound);
         let placement = self.truth.as_mut().and_then(|truth| {
             let class = truth.class(demand).ok()?;
-            truth.place(class, *self.truth_hosts.get(&host.host)?, host.devices).ok()
+            truth
+                .place(
+                    class,
+                    *self.truth_hosts.get(&host.host)?,
+                    Seat { devices: host.devices, numa: host.numa },
+                )
+                .ok()
         });
         Answered { running: Some(Running { claim: id, class, placement }), scores }
     }

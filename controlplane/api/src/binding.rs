@@ -58,6 +58,8 @@ pub struct BindingRecord {
     pub demand: Bytes,
     /// The devices it holds, one bit each.
     pub devices: u64,
+    /// The NUMA nodes it sits on, one bit each; none where it was not placed by node.
+    pub numa: u32,
     /// The volumes that no pod on another host may use beside it: names of claims in its namespace. Whoever binds leaves them
     /// out: they are read from the pod as it is when it is bound.
     pub volumes: Vec<String>,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use meridian_engine::{
     Cell, ClassId, Constraints, Demand, DemandError, Host, HostError, HostId, MAX_QUANTITY, PlaceError,
-    Placement, Profile, ResourceId, Resources, Scheduler, Violation,
+    Placement, Profile, ResourceId, Resources, Scheduler, Seat, Violation,
 };
 use rustc_hash::FxHashMap;
 
@@ -100,9 +100,9 @@ impl Account {
     }
 
     /// Takes room for a demand, if there is any.
-    pub(crate) fn take(&mut self, host: HostId, demand: &Demand, devices: u64) -> Result<Taken, TakeError> {
+    pub(crate) fn take(&mut self, host: HostId, demand: &Demand, seat: Seat) -> Result<Taken, TakeError> {
         let class = self.class(demand).map_err(TakeError::Demand)?;
-        match self.engine.place(class, host, devices) {
+        match self.engine.place(class, host, seat) {
             Ok(placement) => {
                 self.hold(class);
                 Ok(Taken { placement, class })
@@ -112,32 +112,36 @@ impl Account {
     }
 
     /// Takes room for what is a fact, whether there is any or not: free may be negative afterwards. `host` is described
-    /// as `description`. What cannot be accounted for (a port or device that is taken, a quantity out of all bounds) is
+    /// as `description`. What cannot be accounted for (a port, device or NUMA node that is taken, a quantity out of all bounds) is
     /// left out.
     pub(crate) fn take_anyway(
         &mut self,
         host: HostId,
         description: &Host,
         demand: &Demand,
-        devices: u64,
+        seat: Seat,
     ) -> Option<Taken> {
         let mut demand = without_constraints(demand);
         if demand.validate().is_err() {
             let named = Demand { identity: demand.identity, ..Demand::default() };
             demand = if named.validate().is_ok() { named } else { Demand::default() };
         }
-        if let Ok(taken) = self.take(host, &demand, devices) {
+        if let Ok(taken) = self.take(host, &demand, seat) {
             return Some(taken);
         }
         let widened = self.widened(host, description, &mut demand)?;
         self.engine.update_host(host, &widened).ok()?;
-        let taken = self.take(host, &demand, devices).or_else(|_| {
+        let taken = self.take(host, &demand, seat).or_else(|_| {
             demand.ports.clear();
-            self.take(host, &demand, devices)
+            self.take(host, &demand, seat)
+        });
+        let taken = taken.or_else(|_| {
+            demand.numa = None;
+            self.take(host, &demand, seat.devices.into())
         });
         let taken = taken.or_else(|_| {
             demand.devices = None;
-            self.take(host, &demand, 0)
+            self.take(host, &demand, Seat::default())
         });
         // The description fitted before, so it fits again.
         let restored = self.engine.update_host(host, description);
@@ -206,9 +210,9 @@ impl Account {
         self.classes.get(&taken.class).map(|used| &used.demand)
     }
 
-    /// The devices taken.
-    pub(crate) fn devices(taken: &Taken) -> u64 {
-        taken.placement.devices()
+    /// The devices and NUMA nodes taken.
+    pub(crate) fn seat(taken: &Taken) -> Seat {
+        taken.placement.seat()
     }
 
     /// All demands that have a number, by number.
@@ -295,6 +299,7 @@ fn without_constraints(demand: &Demand) -> Demand {
         scoring: demand.scoring,
         devices: demand.devices.clone(),
         runtime: demand.runtime,
+        numa: demand.numa,
         ports: demand.ports.clone(),
         constraints: Constraints::default(),
         identity: demand.identity.clone(),

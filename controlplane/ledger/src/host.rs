@@ -25,7 +25,7 @@ mod waiting;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use meridian_engine::{Demand, Host, HostError, HostId};
+use meridian_engine::{Demand, Host, HostError, HostId, Seat};
 use rustc_hash::FxHashMap;
 
 pub use self::agent::InventoryPod;
@@ -279,10 +279,10 @@ impl Ledger {
         &mut self,
         number: HostNumber,
         demand: &Demand,
-        devices: u64,
+        seat: Seat,
     ) -> Option<crate::account::Taken> {
         let row = self.hosts.get(&number)?;
-        self.account.take_anyway(row.id, &row.description, demand, devices)
+        self.account.take_anyway(row.id, &row.description, demand, seat)
     }
 
     /// Another entry of the same pod on the same host.
@@ -308,6 +308,7 @@ fn plain(host: &Host) -> Host {
         pods: host.pods,
         devices: host.devices.clone(),
         overcommit: host.overcommit,
+        numa: host.numa.clone(),
         ..Host::default()
     }
 }

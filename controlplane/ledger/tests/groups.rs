@@ -26,7 +26,7 @@ fn ledger(bound: &[Claim]) -> Ledger {
         host: claim.host.clone(),
         incarnation: 1,
         demand: claim.demand.clone(),
-        devices: claim.devices,
+        seat: claim.seat,
         is_terminating: false,
     };
     let list = |pods| Listing { host_epoch: 3, part: 0, is_last: true, pods };
@@ -50,7 +50,7 @@ fn claim(sequence: u64, cpu_milli: i64) -> Claim {
         host: "h".into(),
         incarnation: 1,
         demand: Demand { requests, ..Demand::default() },
-        devices: 0,
+        seat: 0.into(),
         host_epoch: 3,
         victims: Vec::new(),
     }
@@ -63,7 +63,7 @@ fn port(claim: Claim) -> Claim {
 
 fn device(claim: Claim, devices: u64) -> Claim {
     let wanted = Some(DeviceDemand { count: devices.count_ones(), milli: 1000, models: Vec::new() });
-    Claim { demand: Demand { devices: wanted, ..claim.demand }, devices, ..claim }
+    Claim { demand: Demand { devices: wanted, ..claim.demand }, seat: devices.into(), ..claim }
 }
 
 fn after(claim: Claim, victims: &[u64]) -> Claim {
@@ -233,7 +233,7 @@ fn ports_and_devices_are_given_once_whichever_way_an_entry_came() {
             ledger.settle(3, &id(1), Bound);
             ledger
         };
-        assert_eq!(ledger.entry(&id(1)).unwrap().devices, 0b01);
+        assert_eq!(ledger.entry(&id(1)).unwrap().seat.devices, 0b01);
         assert_eq!(said(&ledger.claim(&port(claim(2, 1)))), "NodePorts");
         assert_eq!(said(&ledger.claim(&device(claim(3, 1), 0b01))), "OutOfdevices");
         assert_eq!(said(&ledger.claim(&device(claim(4, 1), 0b10))), "accepted");

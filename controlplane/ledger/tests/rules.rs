@@ -38,7 +38,7 @@ fn claim(sequence: u64, uid: &str, milli: i64) -> Claim {
         host: "h".into(),
         incarnation: 1,
         demand: demand(milli),
-        devices: 0,
+        seat: 0.into(),
         host_epoch: 3,
         victims: Vec::new(),
     }
@@ -52,7 +52,7 @@ fn listed(sequence: u64, uid: &str, milli: i64) -> ListedPod {
         host: "h".into(),
         incarnation: 1,
         demand: demand(milli),
-        devices: 0,
+        seat: 0.into(),
         is_terminating: false,
     }
 }
@@ -352,7 +352,7 @@ fn absurd_input_is_refused_and_counts_nothing() {
     assert_eq!(refusal(&mut ledger, &absurd).unwrap().reason(), "InvalidDemand");
     let lost = Claim { host: String::new(), ..claim(2, "a", 1) };
     assert_eq!(refusal(&mut ledger, &lost).unwrap().reason(), "NodeNotFound");
-    let odd = Claim { devices: 3, ..claim(3, "a", 1) };
+    let odd = Claim { seat: 3.into(), ..claim(3, "a", 1) };
     assert_eq!(refusal(&mut ledger, &odd).unwrap().reason(), "OutOfdevices");
     let mut exotic = claim(4, "a", 0);
     exotic.demand.requests.extended.insert("example.com/unicorn".into(), 1);

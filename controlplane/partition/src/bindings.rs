@@ -187,6 +187,7 @@ mod tests {
             claim: ClaimName { partition: "tp".to_owned(), epoch: 1, sequence },
             demand: bytes::Bytes::new(),
             devices: 0,
+            numa: 0,
             volumes: Vec::new(),
             state,
         })

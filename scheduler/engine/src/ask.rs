@@ -19,6 +19,8 @@ pub(crate) struct Ask {
     pub(crate) unknown: Vec<String>,
     /// What terms between pods can tell of the pod.
     pub(crate) member: topology::Id,
+    /// What it takes of NUMA nodes; `None` where it is not placed by node.
+    pub(crate) numa: Option<NumaAsk>,
     /// What it comes to on the hosts of each pool; none where it is the same on all hosts.
     pub(crate) by_pool: Vec<Ask>,
 }
@@ -32,6 +34,25 @@ pub(crate) struct AskKey {
     ports: Vec<HostPort>,
     unknown: Vec<String>,
     shares: bool,
+    numa: Option<NumaAsk>,
+}
+
+/// An equal share of what is asked for on each of some NUMA nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct NumaAsk {
+    /// How many nodes.
+    pub(crate) nodes: u32,
+    /// What is taken of each, rounded up.
+    pub(crate) shares: Vec<(ResourceId, i64)>,
+}
+
+impl NumaAsk {
+    fn new(nodes: u32, requests: &[(ResourceId, i64)]) -> NumaAsk {
+        let by_node = requests.iter().filter(|(resource, _)| *resource != ResourceId::PODS);
+        let count = i64::from(nodes.max(1));
+        let share = |(resource, request): &(ResourceId, i64)| (*resource, (request + count - 1) / count);
+        NumaAsk { nodes, shares: by_node.map(share).collect() }
+    }
 }
 
 /// `count` devices with `milli` thousandths of each.
@@ -60,6 +81,7 @@ impl Ask {
             }
         }
         let ask = Ask {
+            numa: demand.numa.map(|numa| NumaAsk::new(numa.nodes, &requests)),
             requests,
             scoring: [demand.scoring.cpu_milli, demand.scoring.memory],
             devices: demand
@@ -72,8 +94,8 @@ impl Ask {
             by_pool: Vec::new(),
         };
         match demand.runtime {
-            Runtime::Containers => ask,
-            Runtime::VirtualMachine => ask.sharing(cell),
+            Runtime::VirtualMachine if ask.numa.is_none() => ask.sharing(cell),
+            _ => ask,
         }
     }
 
@@ -96,6 +118,7 @@ impl Ask {
             ports: self.ports.clone(),
             unknown: self.unknown.clone(),
             member: self.member,
+            numa: None,
             by_pool: Vec::new(),
         }
     }
@@ -132,6 +155,7 @@ impl Ask {
             ports: self.ports.clone(),
             unknown: self.unknown.clone(),
             shares: self.shares(),
+            numa: self.numa.clone(),
         }
     }
 

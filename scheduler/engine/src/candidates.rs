@@ -90,11 +90,7 @@ impl Scheduler {
         };
         let others = near.into_vec().into_iter().filter(|other| other.slot != best.host.index());
         std::iter::once(best)
-            .chain(others.map(|other| Choice {
-                host: self.cell.id(other.slot),
-                devices: self.choose_devices(other.slot, &entry.ask),
-                score: other.score,
-            }))
+            .chain(others.map(|other| self.choice(other, &entry.ask)))
             .take(most.max(1))
             .collect()
     }

@@ -10,6 +10,7 @@ mod device;
 mod journal;
 mod label;
 mod nomination;
+mod numa;
 mod pool;
 mod port;
 mod record;
@@ -26,6 +27,7 @@ pub(crate) use self::column::{Columns, block_of, shares};
 pub(crate) use self::device::{DeviceSet, DeviceTable};
 pub(crate) use self::journal::Journal;
 pub(crate) use self::label::LabelIndex;
+pub(crate) use self::numa::{NumaSet, NumaTable, admitting as admitting_nodes};
 pub(crate) use self::pool::{Amounts, MAX_POOLS, Pools, shareable};
 pub(crate) use self::port::PortTable;
 pub(crate) use self::record::Record;
@@ -33,7 +35,7 @@ pub(crate) use self::taint::TaintTable;
 use crate::ask::Ask;
 use crate::demand::Runtime;
 use crate::host::{DEVICE_MILLI, Host, HostError, TaintEffect};
-use crate::placement::{PlaceError, Placement, ReleaseError};
+use crate::placement::{PlaceError, Placement, ReleaseError, Seat};
 use crate::resource::{MAX_RESOURCES, ResourceId, ResourceTable, Resources};
 use crate::topology::Topology;
 
@@ -71,6 +73,7 @@ pub struct Cell {
     pub(crate) taints: TaintTable,
     pub(crate) ports: PortTable,
     pub(crate) devices: DeviceTable,
+    pub(crate) numa: NumaTable,
     pub(crate) journal: Journal,
     pub(crate) topology: Topology,
     generations: Vec<u32>,
@@ -130,6 +133,7 @@ impl Cell {
             taints: TaintTable::default(),
             ports: PortTable::default(),
             devices: DeviceTable::default(),
+            numa: NumaTable::default(),
             journal: Journal::default(),
             topology: Topology::default(),
             generations: Vec::new(),
@@ -214,6 +218,7 @@ impl Cell {
         self.columns.open(slot);
         self.records[slot] = Some(Record { name, labels: Vec::new(), taints: Vec::new() });
         self.devices.set(slot, host.devices.as_ref());
+        self.numa.set(slot, &host.numa, &self.resources);
         self.pools.set(slot, host.overcommit);
         self.count(host);
         self.describe(slot, host);
@@ -245,6 +250,7 @@ impl Cell {
         }
         self.discount(slot);
         self.devices.set(slot, host.devices.as_ref());
+        self.numa.set(slot, &host.numa, &self.resources);
         self.move_to_pool(slot, host);
         self.count(host);
         self.describe(slot, host);
@@ -265,6 +271,7 @@ impl Cell {
         self.columns.close(slot);
         self.ports.clear(slot);
         self.devices.clear(slot);
+        self.numa.clear(slot);
         self.pools.clear(slot);
         for runs in &mut self.runs {
             runs[slot / BLOCK] &= !(1 << (slot % BLOCK));
@@ -279,13 +286,13 @@ impl Cell {
         Ok(())
     }
 
-    /// Commits a demand to a host if it fits now: the last word on every placement. `devices` is the mask of the device
-    /// numbers to use. Constraints (labels, taints) are not looked at.
+    /// Commits a demand to a host if it fits now: the last word on every placement. `seat` says which devices and NUMA nodes
+    /// to use. Constraints (labels, taints) are not looked at.
     pub(crate) fn place(
         &mut self,
         ask: &Arc<Ask>,
         host: HostId,
-        devices: u64,
+        seat: Seat,
     ) -> Result<Placement, PlaceError> {
         if self.record(host).is_none() {
             return Err(PlaceError::Gone);
@@ -302,12 +309,35 @@ impl Cell {
         if !self.ports.admits(slot, &ask.ports) {
             return Err(PlaceError::PortTaken);
         }
-        self.devices.take(slot, ask.devices.as_ref(), devices)?;
+        self.numa.check(slot, ask, seat, true)?;
+        self.devices.take(slot, ask.devices.as_ref(), seat.devices)?;
+        self.numa.take(slot, ask, seat.numa);
         self.take(slot, ask);
-        Ok(Placement::new(host, devices, Arc::clone(ask)))
+        Ok(Placement::new(host, seat, Arc::clone(ask)))
     }
 
-    /// Takes all that is asked for but devices.
+    /// The NUMA nodes that a pod should use on a host; `None` where it finds no room on any.
+    pub(crate) fn numa_nodes(&self, ask: &Ask, slot: usize) -> Option<u32> {
+        let Some(asked) = &ask.numa else { return Some(0) };
+        self.numa.get(slot)?.choose(asked, |within| self.has_devices(ask, slot, within))
+    }
+
+    /// The devices of a host among which a pod's are chosen.
+    pub(crate) fn usable_devices(&self, ask: &Ask, slot: usize) -> u64 {
+        if ask.numa.is_none() || ask.devices.is_none() {
+            return u64::MAX;
+        }
+        let nodes = self.numa_nodes(ask, slot).unwrap_or(0);
+        self.numa.get(slot).map_or(0, |set| set.devices(nodes))
+    }
+
+    /// Whether a pod gets its devices out of some of a host's.
+    fn has_devices(&self, ask: &Ask, slot: usize, within: u64) -> bool {
+        let fits = |asked| self.devices.get(slot).is_some_and(|set| set.fits_among(asked, within));
+        ask.devices.as_ref().is_none_or(fits)
+    }
+
+    /// Takes all that is asked for but devices and NUMA nodes.
     fn take(&mut self, slot: usize, ask: &Ask) {
         if ask.shares() {
             self.share(slot, ask, 1);
@@ -374,6 +404,7 @@ impl Cell {
         self.columns.take_padded(slot, -i32::from(ask.is_padded()));
         self.ports.unbind(slot, &ask.ports);
         self.devices.give(slot, ask.devices.as_ref(), placement.devices());
+        self.numa.give(slot, ask, placement.numa());
         self.topology.stop(placement.member(), slot);
         self.journal.change(slot);
         Ok(())

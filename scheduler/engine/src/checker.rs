@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::cell::{Cell, HostId, shareable};
 use crate::demand::HostPort;
-use crate::host::{DEVICE_MILLI, MAX_DEVICES};
+use crate::host::{DEVICE_MILLI, MAX_DEVICES, MAX_NUMA_NODES};
 use crate::placement::Placement;
 use crate::resource::ResourceId;
 
@@ -121,6 +121,7 @@ fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut
         let accounted = set.and_then(|set| set.used.get(number)).map_or(0, |used| i64::from(*used));
         compare(violations, name, "device", sum, accounted, i64::from(DEVICE_MILLI) + waiting);
     }
+    check_nodes(cell, host, placed, violations);
     let ports: Vec<&HostPort> = placed.iter().flat_map(|placement| &placement.ask().ports).collect();
     let seated = || placed.iter().filter(|placement| !placement.is_nomination());
     for placement in seated() {
@@ -136,6 +137,31 @@ fn check_host(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut
         let accounted = cell.ports.bound(host.index()).len() as i64;
         let (host, resource) = (name(), "ports".to_owned());
         violations.push(Violation::Miscounted { host, resource, placed: ports.len() as i64, accounted });
+    }
+}
+
+/// Adds up what placements took of each NUMA node.
+fn check_nodes(cell: &Cell, host: HostId, placed: &[&Placement], violations: &mut Vec<Violation>) {
+    let name = || cell.name(host).unwrap_or_default().to_owned();
+    let set = cell.numa.get(host.index());
+    if set.is_none() && placed.iter().all(|placement| placement.ask().numa.is_none()) {
+        return;
+    }
+    let share = |placement: &Placement, node: usize, resource: ResourceId| {
+        let numa = placement.ask().numa.as_ref().filter(|_| placement.numa() >> node & 1 == 1);
+        let shares = numa.into_iter().flat_map(|numa| &numa.shares);
+        shares.filter(|(taken, _)| *taken == resource).map(|(_, share)| *share).sum::<i64>()
+    };
+    for node in 0..MAX_NUMA_NODES as usize {
+        for resource in cell.resources.ids() {
+            let sum: i64 = placed.iter().map(|placement| share(placement, node, resource)).sum();
+            let nominations = placed.iter().filter(|placement| placement.is_nomination());
+            let waiting: i64 = nominations.map(|placement| share(placement, node, resource)).sum();
+            let accounted = set.map_or(0, |set| set.used(node, resource));
+            let offered = set.and_then(|set| set.offered(node, resource)).unwrap_or(i64::MAX);
+            let resource = format!("{} of NUMA node {node}", cell.resource_name(resource));
+            compare(violations, name, &resource, sum, accounted, offered.saturating_add(waiting));
+        }
     }
 }
 

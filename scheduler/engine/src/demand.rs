@@ -8,7 +8,7 @@ mod peer;
 use std::collections::BTreeMap;
 
 pub use self::peer::{Identity, LabelSelector, PodAffinityTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
-use crate::host::{DEVICE_MILLI, MAX_DEVICES, Taint, TaintEffect};
+use crate::host::{DEVICE_MILLI, MAX_DEVICES, MAX_NUMA_NODES, Taint, TaintEffect};
 use crate::resource::{MAX_QUANTITY, Resources};
 
 /// The most that scoring counts beyond a request, so that sums over a host's pods stay in range: 2^40.
@@ -26,6 +26,8 @@ pub struct Demand {
     pub devices: Option<DeviceDemand>,
     /// What runs it.
     pub runtime: Runtime,
+    /// How it sits on its host's NUMA nodes; `None`: anyhow.
+    pub numa: Option<NumaDemand>,
     /// Ports of the host that the pod binds.
     pub ports: Vec<HostPort>,
     /// Where the pod may and would rather run, whatever the load.
@@ -42,8 +44,19 @@ pub enum Runtime {
     /// Containers. They count in full wherever they run.
     #[default]
     Containers,
-    /// A virtual machine. Its CPUs and memory count by its host's [`Overcommit`](crate::Overcommit).
+    /// A virtual machine. Its CPUs and memory count by its host's [`Overcommit`](crate::Overcommit), unless it asks for NUMA
+    /// nodes.
     VirtualMachine,
+}
+
+/// How a pod sits on its host's NUMA nodes: with an equal share of what it asks for on each of so many, which counts in full
+/// there. Its devices are attached to them. Only hosts that describe their nodes take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NumaDemand {
+    /// How many nodes, 1 to [`MAX_NUMA_NODES`](crate::MAX_NUMA_NODES).
+    pub nodes: u32,
+    /// Its CPUs are its own: whole ones, as many on each node.
+    pub pinned: bool,
 }
 
 /// The CPU and memory that scoring counts for a pod.
@@ -219,6 +232,16 @@ pub enum DemandError {
         /// The most that is allowed.
         max: i64,
     },
+    /// Pinned CPUs that are not whole on each NUMA node.
+    #[error(
+        "cpu is {cpu_milli} thousandths, want whole CPUs on each of {nodes} NUMA nodes, at least one, since they are pinned"
+    )]
+    NotWhole {
+        /// What was given.
+        cpu_milli: i64,
+        /// Over how many nodes.
+        nodes: u32,
+    },
     /// A field requirement on something else than `metadata.name`.
     #[error("field {key} cannot be selected, want metadata.name")]
     UnknownField {
@@ -274,6 +297,15 @@ impl Demand {
             }
             if !(1..=DEVICE_MILLI).contains(&devices.milli) {
                 return Err(out_of_range("devices.milli", devices.milli.into(), 1, DEVICE_MILLI.into()));
+            }
+        }
+        if let Some(NumaDemand { nodes, pinned }) = self.numa {
+            if !(1..=MAX_NUMA_NODES).contains(&nodes) {
+                return Err(out_of_range("numa.nodes", nodes.into(), 1, MAX_NUMA_NODES.into()));
+            }
+            let cpu_milli = self.requests.cpu_milli;
+            if pinned && (cpu_milli == 0 || cpu_milli % (1_000 * i64::from(nodes)) != 0) {
+                return Err(DemandError::NotWhole { cpu_milli, nodes });
             }
         }
         if let Some(port) = self.ports.iter().find(|port| port.port == 0) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::cell::{BLOCK, Cell, HostId};
+use crate::cell::{BLOCK, Cell, HostId, NumaSet};
 use crate::constraint::{first_untolerated, has_model, matches_constraints, tolerates_cordon};
 use crate::demand::Runtime;
 use crate::fit;
@@ -12,6 +12,12 @@ use crate::plugins::Context;
 use crate::profile::FilterPlugin;
 use crate::score::{Extremes, View};
 use crate::topology::{Grouped, Rules};
+
+/// The host has fewer NUMA nodes than wanted, or does not say which.
+const FEW_NODES: &str = "node(s) didn't have the requested NUMA nodes";
+
+/// No NUMA nodes have what is wanted of each.
+pub(crate) const FULL_NODES: &str = "Insufficient NUMA nodes";
 
 /// How many hosts are ranked.
 const RANKED: usize = 5;
@@ -194,6 +200,13 @@ fn refusals_of(
             }
             let fits = cell.devices.get(slot).is_some_and(|set| set.fits(devices.count, devices.milli));
             when(!fits, "Insufficient devices")
+        }
+        FilterPlugin::NumaTopology => {
+            let Some(numa) = &ask.numa else { return Vec::new() };
+            if cell.numa.get(slot).map_or(0, NumaSet::len) < numa.nodes as usize {
+                return vec![FEW_NODES.to_owned()];
+            }
+            when(cell.numa_nodes(ask, slot).is_none(), FULL_NODES)
         }
         FilterPlugin::PodTopologySpread | FilterPlugin::InterPodAffinity => {
             let refusal = rules.and_then(|rules| cell.topology.refusal(rules, slot));

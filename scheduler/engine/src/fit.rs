@@ -4,7 +4,7 @@
 //! first. `Cell::place` asks the rule again at commit, whatever a scheduler believed.
 
 use crate::ask::Ask;
-use crate::cell::Cell;
+use crate::cell::{Cell, admitting_nodes};
 use crate::kernel;
 
 /// Whether `request` fits into `free`. A request of zero always does; it is never asked about.
@@ -44,9 +44,10 @@ fn sharing(cell: &Cell, ask: &Ask, block: usize, mask: u64) -> u64 {
     fits
 }
 
-/// The hosts of a block, among those of `mask`, that can take `ask` now: room, ports and devices.
+/// The hosts of a block, among those of `mask`, that can take `ask` now: room, ports, devices and NUMA nodes.
 pub(crate) fn available(cell: &Cell, ask: &Ask, block: usize, mask: u64) -> u64 {
     let mask = fitting(cell, ask, block, mask);
     let mask = cell.ports.admitting(block, mask, &ask.ports);
-    cell.devices.admitting(block, mask, ask.devices.as_ref())
+    let mask = cell.devices.admitting(block, mask, ask.devices.as_ref());
+    admitting_nodes(cell, block, mask, ask)
 }

@@ -10,6 +10,9 @@ pub const MAX_DEVICES: u32 = 64;
 /// The capacity of one device, in thousandths.
 pub const DEVICE_MILLI: u32 = 1000;
 
+/// The largest number of NUMA nodes of one host.
+pub const MAX_NUMA_NODES: u32 = 8;
+
 /// The most that a host may be overcommitted, in percent.
 pub const MAX_OVERCOMMIT: u32 = 6_400;
 
@@ -34,6 +37,18 @@ pub struct Host {
     pub runtimes: Runtimes,
     /// How far virtual machines may ask for more than it has.
     pub overcommit: Overcommit,
+    /// The NUMA nodes that it is made of, at most [`MAX_NUMA_NODES`]; none where it does not say.
+    pub numa: Vec<NumaNode>,
+}
+
+/// A NUMA node of a host: what is near to each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NumaNode {
+    /// CPU, memory, and what else there is of by node, such as huge pages. What no node of a host names is not told apart by
+    /// node there.
+    pub resources: Resources,
+    /// The mask of the device numbers that are attached to it.
+    pub devices: u64,
 }
 
 /// Which runtimes of a host are ready.
@@ -153,6 +168,22 @@ pub enum HostError {
         /// The host's name.
         name: String,
     },
+    /// More NUMA nodes than a placement can name.
+    #[error("host {name}: {count} NUMA nodes, want at most {MAX_NUMA_NODES}")]
+    TooManyNumaNodes {
+        /// The host's name.
+        name: String,
+        /// What was given.
+        count: usize,
+    },
+    /// A device is attached to one node.
+    #[error("host {name}: NUMA node {node} has a device of another node")]
+    SharedNumaDevice {
+        /// The host's name.
+        name: String,
+        /// The node's number.
+        node: usize,
+    },
     /// A ratio below one, or absurdly large.
     #[error("host {name}: overcommit of {resource} is {percent} %, want 100 to {MAX_OVERCOMMIT}")]
     Overcommit {
@@ -190,6 +221,7 @@ impl Host {
                 quantity: self.pods,
             });
         }
+        self.validate_numa()?;
         let Overcommit { cpu_percent, memory_percent } = self.overcommit;
         for (resource, percent) in [("cpu", cpu_percent), ("memory", memory_percent)] {
             if !(100..=MAX_OVERCOMMIT).contains(&percent) {
@@ -207,5 +239,22 @@ impl Host {
             }
             _ => Ok(()),
         }
+    }
+    fn validate_numa(&self) -> Result<(), HostError> {
+        if self.numa.len() > MAX_NUMA_NODES as usize {
+            return Err(HostError::TooManyNumaNodes { name: self.name.clone(), count: self.numa.len() });
+        }
+        let mut devices = 0;
+        for (number, node) in self.numa.iter().enumerate() {
+            if let Some((resource, quantity)) = node.resources.out_of_range() {
+                let resource = format!("{resource} of NUMA node {number}");
+                return Err(HostError::QuantityOutOfRange { name: self.name.clone(), resource, quantity });
+            }
+            if devices & node.devices != 0 {
+                return Err(HostError::SharedNumaDevice { name: self.name.clone(), node: number });
+            }
+            devices |= node.devices;
+        }
+        Ok(())
     }
 }

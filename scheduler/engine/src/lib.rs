@@ -39,7 +39,7 @@ pub use self::cell::{Cell, HostId};
 pub use self::checker::{Violation, check};
 pub use self::class::ClassId;
 pub use self::demand::{
-    Constraints, Demand, DemandError, DeviceDemand, HostPort, Identity, LabelSelector, Operator,
+    Constraints, Demand, DemandError, DeviceDemand, HostPort, Identity, LabelSelector, NumaDemand, Operator,
     PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, Runtime, ScoringRequests, SelectorTerm,
     SpreadConstraint, Toleration, TolerationOperator, WeightedPodTerm,
 };
@@ -49,10 +49,10 @@ pub use self::gang::{
     TopologyDomain,
 };
 pub use self::host::{
-    DEVICE_MILLI, Devices, Host, HostError, MAX_DEVICES, MAX_OVERCOMMIT, Overcommit, Runtimes, Taint,
-    TaintEffect,
+    DEVICE_MILLI, Devices, Host, HostError, MAX_DEVICES, MAX_NUMA_NODES, MAX_OVERCOMMIT, NumaNode,
+    Overcommit, Runtimes, Taint, TaintEffect,
 };
-pub use self::placement::{PlaceError, Placement, ReleaseError};
+pub use self::placement::{PlaceError, Placement, ReleaseError, Seat};
 pub use self::preempt::{Preemption, PreemptionExplanation, Running};
 pub use self::profile::{
     Arithmetic, DefaultSpread, FilterPlugin, FitStrategy, Profile, ProfileError, ResourceWeight, ScorePlugin,

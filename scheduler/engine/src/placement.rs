@@ -7,13 +7,29 @@ use crate::ask::Ask;
 use crate::cell::HostId;
 use crate::topology;
 
+/// What a pod gets of a host by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Seat {
+    /// The mask of the device numbers.
+    pub devices: u64,
+    /// The mask of the NUMA nodes; none for a pod that is not placed by node.
+    pub numa: u32,
+}
+
+impl From<u64> for Seat {
+    /// Devices alone.
+    fn from(devices: u64) -> Seat {
+        Seat { devices, numa: 0 }
+    }
+}
+
 /// A pod's hold on a host. Give it to [`Scheduler::release`](crate::Scheduler::release) when the pod has stopped; there
 /// is one value for each hold, so nothing can be given back twice.
 #[derive(Debug)]
 #[must_use = "a placement holds resources until it is released"]
 pub struct Placement {
     host: HostId,
-    devices: u64,
+    seat: Seat,
     ask: Arc<Ask>,
     /// Its number among the tracked pods of its host.
     pub(crate) tracked: Option<NonZeroU32>,
@@ -22,8 +38,8 @@ pub struct Placement {
 }
 
 impl Placement {
-    pub(crate) fn new(host: HostId, devices: u64, ask: Arc<Ask>) -> Placement {
-        Placement { host, devices, member: ask.member, ask, tracked: None, is_nomination: false }
+    pub(crate) fn new(host: HostId, seat: Seat, ask: Arc<Ask>) -> Placement {
+        Placement { host, seat, member: ask.member, ask, tracked: None, is_nomination: false }
     }
 
     /// What terms between pods can tell of the pod now.
@@ -42,7 +58,17 @@ impl Placement {
 
     /// The mask of the device numbers in use.
     pub fn devices(&self) -> u64 {
-        self.devices
+        self.seat.devices
+    }
+
+    /// The mask of the NUMA nodes in use, by a pod that is placed by node.
+    pub fn numa(&self) -> u32 {
+        self.seat.numa
+    }
+
+    /// Which devices and NUMA nodes are in use.
+    pub fn seat(&self) -> Seat {
+        self.seat
     }
 
     /// Whether the pod still waits for the room that it holds: see
@@ -78,6 +104,12 @@ pub enum PlaceError {
     /// A named device has not enough free.
     #[error("a named device has not enough free")]
     InsufficientDevices,
+    /// A named NUMA node has not enough free, or not the named devices.
+    #[error("a named NUMA node has not enough free, or not the named devices")]
+    InsufficientNuma,
+    /// Another number of NUMA nodes is named than the class asks for.
+    #[error("the number of named NUMA nodes is not what the class asks for")]
+    WrongNuma,
     /// The mask names another number of devices than the class asks for.
     #[error("the number of named devices is not what the class asks for")]
     WrongDevices,

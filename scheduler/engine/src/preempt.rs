@@ -30,7 +30,7 @@ pub(crate) use self::table::Preemptors;
 use self::trial::{Preemptor, Standing, Trial};
 use crate::cell::HostId;
 use crate::class::ClassId;
-use crate::placement::{PlaceError, Placement};
+use crate::placement::{PlaceError, Placement, Seat};
 use crate::scheduler::Scheduler;
 
 /// What preemption must know of a pod that holds room.
@@ -59,12 +59,21 @@ pub struct Preemption {
     pub host: HostId,
     /// The mask of the device numbers that the pod gets there.
     pub devices: u64,
+    /// The mask of the NUMA nodes that it gets there, where it is placed by node.
+    pub numa: u32,
     /// The pods that must be stopped, the most important first; none where those that are being stopped leave enough.
     pub victims: Vec<u64>,
     /// The pods that are being stopped already and whose room is counted on, the most important first.
     pub leaving: Vec<u64>,
     /// How many victims are under a disruption budget that does not allow it.
     pub violations: usize,
+}
+
+impl Preemption {
+    /// Which devices and NUMA nodes the pod gets.
+    pub fn seat(&self) -> Seat {
+        Seat { devices: self.devices, numa: self.numa }
+    }
 }
 
 impl Scheduler {
@@ -139,7 +148,8 @@ impl Scheduler {
         let Standing::Candidate(mark) = trial.judge(slot) else { return None };
         Some(Preemption {
             host: self.cell.id(slot),
-            devices: trial.devices(slot),
+            devices: trial.seat(slot).devices,
+            numa: trial.seat(slot).numa,
             violations: mark.violations as usize,
             victims: trial.victims(slot),
             leaving: trial.leaving(slot),
@@ -151,9 +161,14 @@ impl Scheduler {
     /// the pod's own priority, so that only higher ones take its room again.
     ///
     /// Refused where the host offers too little even when idle.
-    pub fn nominate(&mut self, class: ClassId, host: HostId, devices: u64) -> Result<Placement, PlaceError> {
+    pub fn nominate(
+        &mut self,
+        class: ClassId,
+        host: HostId,
+        seat: impl Into<Seat>,
+    ) -> Result<Placement, PlaceError> {
         let ask = &self.classes.refresh(class, &self.cell).ok_or(PlaceError::UnknownClass)?.ask;
-        self.cell.hold(ask, host, devices)
+        self.cell.hold(ask, host, seat.into())
     }
 
     /// Makes a nomination an ordinary placement, if the room that it waits for is there: nothing that it takes is short on

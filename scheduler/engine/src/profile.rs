@@ -36,6 +36,8 @@ pub enum FilterPlugin {
     NodeResourcesFit,
     /// Refuses hosts without the wanted devices. Never left out: devices are not overcommitted.
     DeviceFit,
+    /// Refuses hosts without room on as many NUMA nodes as wanted. Never left out: nodes are not overcommitted.
+    NumaTopology,
     /// Refuses hosts whose topology domain has too many pods already.
     PodTopologySpread,
     /// Refuses hosts for pods that run near them, or do not.
@@ -44,7 +46,7 @@ pub enum FilterPlugin {
 
 impl FilterPlugin {
     /// All, in the order in which they are asked: a refused host is counted under the first that refuses it.
-    pub const ALL: [FilterPlugin; 10] = [
+    pub const ALL: [FilterPlugin; 11] = [
         FilterPlugin::NodeUnschedulable,
         FilterPlugin::NodeName,
         FilterPlugin::TaintToleration,
@@ -53,6 +55,7 @@ impl FilterPlugin {
         FilterPlugin::NodePorts,
         FilterPlugin::NodeResourcesFit,
         FilterPlugin::DeviceFit,
+        FilterPlugin::NumaTopology,
         FilterPlugin::PodTopologySpread,
         FilterPlugin::InterPodAffinity,
     ];
@@ -68,6 +71,7 @@ impl FilterPlugin {
             FilterPlugin::NodePorts => "NodePorts",
             FilterPlugin::NodeResourcesFit => "NodeResourcesFit",
             FilterPlugin::DeviceFit => "DeviceFit",
+            FilterPlugin::NumaTopology => "NumaTopology",
             FilterPlugin::PodTopologySpread => "PodTopologySpread",
             FilterPlugin::InterPodAffinity => "InterPodAffinity",
         }
@@ -81,6 +85,7 @@ impl FilterPlugin {
                 | FilterPlugin::NodePorts
                 | FilterPlugin::NodeResourcesFit
                 | FilterPlugin::DeviceFit
+                | FilterPlugin::NumaTopology
         )
     }
 }

@@ -13,9 +13,9 @@ use crate::demand::{Demand, DemandError};
 use crate::explain::{self, Explanation};
 use crate::gang::Domains;
 use crate::host::{Host, HostError};
-use crate::index::{self, Index};
+use crate::index::{self, Best, Index};
 use crate::mix::Mix;
-use crate::placement::{PlaceError, Placement, ReleaseError};
+use crate::placement::{PlaceError, Placement, ReleaseError, Seat};
 use crate::plugins::{Context, Plugins};
 use crate::preempt::{Levels, Preemptors, Registry};
 use crate::profile::{Profile, ProfileError, ScorePlugin};
@@ -47,8 +47,17 @@ pub struct Choice {
     pub host: HostId,
     /// The mask of the device numbers to use there.
     pub devices: u64,
+    /// The mask of the NUMA nodes to use there, by a pod that is placed by node.
+    pub numa: u32,
     /// The host's total score, in the profile's unit.
     pub score: i64,
+}
+
+impl Choice {
+    /// Which devices and NUMA nodes to use.
+    pub fn seat(&self) -> Seat {
+        Seat { devices: self.devices, numa: self.numa }
+    }
 }
 
 /// Decides where pods go. Deterministic: the same calls give the same answers.
@@ -181,8 +190,7 @@ impl Scheduler {
         if let Some(shape) = entry.shape {
             let build = |rules: &_| Grouped::build(&context, rules);
             let best = self.shapes.with(shape, build, |index, rules| index.best(&context, rules))?;
-            let devices = self.choose_devices(best.slot, &ask);
-            return Some(Choice { host: self.cell.id(best.slot), devices, score: best.score });
+            return Some(self.choice(best, &ask));
         }
         let version = self.cell.journal.version();
         let by_bounds = bound::applies(&context).filter(|_| match self.search {
@@ -212,14 +220,13 @@ impl Scheduler {
             self.classes.account(before, now);
         }
         let best = best?;
-        let devices = self.choose_devices(best.slot, &ask);
-        Some(Choice { host: self.cell.id(best.slot), devices, score: best.score })
+        Some(self.choice(best, &ask))
     }
 
     /// Decides and commits.
     pub fn schedule(&mut self, class: ClassId) -> Option<Placement> {
         let choice = self.decide(class)?;
-        let placed = self.place(class, choice.host, choice.devices);
+        let placed = self.place(class, choice.host, choice.seat());
         debug_assert!(placed.is_ok(), "a chosen host admits the class: {placed:?}");
         if let Ok(placement) = placed {
             return Some(placement);
@@ -231,12 +238,18 @@ impl Scheduler {
         }
         self.bounds = Bounds::default();
         let choice = self.decide(class)?;
-        self.place(class, choice.host, choice.devices).ok()
+        self.place(class, choice.host, choice.seat()).ok()
     }
 
     /// Commits a pod of a class to a host, if it fits there now. Constraints on labels and taints are not looked at.
-    pub fn place(&mut self, class: ClassId, host: HostId, devices: u64) -> Result<Placement, PlaceError> {
-        let placement = self.try_place(class, host, devices)?;
+    /// `seat` is which devices and NUMA nodes it gets; a number is the mask of devices alone.
+    pub fn place(
+        &mut self,
+        class: ClassId,
+        host: HostId,
+        seat: impl Into<Seat>,
+    ) -> Result<Placement, PlaceError> {
+        let placement = self.try_place(class, host, seat.into())?;
         self.count(class);
         Ok(placement)
     }
@@ -246,10 +259,22 @@ impl Scheduler {
         &mut self,
         class: ClassId,
         host: HostId,
-        devices: u64,
+        seat: Seat,
     ) -> Result<Placement, PlaceError> {
         let ask = &self.classes.refresh(class, &self.cell).ok_or(PlaceError::UnknownClass)?.ask;
-        self.cell.place(ask, host, devices)
+        self.cell.place(ask, host, seat)
+    }
+
+    /// The devices and NUMA nodes that a pod of a class would get on a host now; nothing where it gets none. For pods that are
+    /// there and of which nobody says which they have.
+    pub fn seat_on(&mut self, class: ClassId, host: HostId) -> Seat {
+        let ask = self.classes.refresh(class, &self.cell).map(|entry| Arc::clone(&entry.ask));
+        match ask {
+            Some(ask) if self.cell.record(host).is_some() => {
+                self.choice(Best { slot: host.index(), score: 0 }, &ask).seat()
+            }
+            _ => Seat::default(),
+        }
     }
 
     /// Gives back what a placement holds. One whose host has been removed holds nothing any more.
@@ -308,6 +333,15 @@ impl Scheduler {
                 && ask
                     .devices
                     .is_none_or(|ask| self.cell.devices.get(slot).is_some_and(|set| set.fits_when_idle(&ask)))
+                && ask.numa.as_ref().is_none_or(|numa| {
+                    let devices = ask.devices;
+                    let has_devices = |within: u64| {
+                        let set = self.cell.devices.get(slot);
+                        devices
+                            .is_none_or(|ask| set.is_some_and(|set| set.fits_among_when_idle(&ask, within)))
+                    };
+                    self.cell.numa.get(slot).is_some_and(|set| set.fits_when_idle(numa, has_devices))
+                })
         })
     }
 
@@ -321,8 +355,15 @@ impl Scheduler {
         Some(explain::explain(&context, entry.shape.map(|shape| self.shapes.rules(shape))))
     }
 
-    pub(crate) fn choose_devices(&self, slot: usize, ask: &crate::ask::Ask) -> u64 {
-        let ask = ask.at(&self.cell, slot);
+    /// The best host as an answer.
+    pub(crate) fn choice(&self, best: Best, ask: &Ask) -> Choice {
+        let ask = ask.at(&self.cell, best.slot);
+        let numa = self.cell.numa_nodes(ask, best.slot).unwrap_or(0);
+        let devices = self.choose_devices(best.slot, ask);
+        Choice { host: self.cell.id(best.slot), devices, numa, score: best.score }
+    }
+
+    fn choose_devices(&self, slot: usize, ask: &Ask) -> u64 {
         if let Some(supply) = &self.plugins.supply {
             return supply.choose_devices(&self.cell, ask, slot);
         }
@@ -330,11 +371,12 @@ impl Scheduler {
             return 0;
         };
         if !(DeviceAsk { count, milli }).is_shared() {
-            return first_fitting(set, count, milli);
+            return first_fitting(set, count, milli, self.cell.usable_devices(ask, slot));
         }
         let number = match &self.plugins.fragmentation {
             Some(fragmentation) => fragmentation.choose_device(&self.cell, ask, slot),
             None => (0..set.free.len())
+                .filter(|number| self.cell.usable_devices(ask, slot) >> number & 1 == 1)
                 .filter(|number| set.free[*number] >= milli)
                 .min_by_key(|number| (set.free[*number], *number)),
         };

@@ -68,7 +68,7 @@ struct Status<'a> {
 ///
 /// The conditions `ContainerRuntimeReady` and `VmRuntimeReady` say which pods it starts; without them it starts containers
 /// alone. The annotations `meridian.io/cpu-overcommit` and `meridian.io/memory-overcommit` say how far virtual machines may
-/// ask for more than it has, such as `4` or `1.5`.
+/// ask for more than it has, such as `4` or `1.5`, and `meridian.io/numa-nodes` what it has by NUMA node.
 pub fn host_from_node(node: &Value) -> Result<Host, ObjectError> {
     let root = Path::Root;
     let node: Node<'_> = read(node, &root)?;
@@ -96,6 +96,7 @@ pub fn host_from_node(node: &Value) -> Result<Host, ObjectError> {
         devices: None,
         runtimes: machine::runtimes(&node.status.conditions),
         overcommit: node.metadata.annotations.overcommit()?,
+        numa: node.metadata.annotations.numa()?,
     };
     host.validate().map_err(ObjectError::Host)?;
     Ok(host)

@@ -9,6 +9,7 @@ use crate::error::{ObjectError, invalid};
 use crate::tree::{Path, read};
 
 mod affinity;
+mod numa;
 mod ports;
 mod requests;
 mod spec;
@@ -21,9 +22,6 @@ pub(crate) use self::terms::spread_constraints;
 
 /// The scheduler of pods that name none.
 pub const DEFAULT_SCHEDULER_NAME: &str = "default-scheduler";
-
-/// What kubelets put on the pods that they run by themselves.
-const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
 /// A translated pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +124,9 @@ pub fn pod_from_object(object: &Value) -> Result<Pod, ObjectError> {
     let status = view.bound_to.is_some().then_some(&object.status);
     let requested = requests::requested(spec, status, &path)?;
     let (required, preferred) = affinity::node_affinity(&spec.affinity.node_affinity, &path)?;
+    let numa = numa::numa(&object.metadata.annotations, &requested.requests)?;
     let demand = Demand {
+        numa,
         requests: requested.requests,
         scoring: requested.scoring,
         devices: None,
@@ -184,7 +184,7 @@ fn view(object: &spec::PodObject<'_>) -> Result<PodView, ObjectError> {
         bound_to: (!object.spec.node_name.is_empty()).then(|| object.spec.node_name.to_owned()),
         phase: phase(object.status.phase)?,
         deleting: metadata.deletion_timestamp.is_some(),
-        stays: metadata.annotations.contains_key(MIRROR_ANNOTATION)
+        stays: metadata.annotations.mirror.is_some()
             || metadata.owner_references.iter().any(|owner| owner.controller && owner.kind == "DaemonSet"),
     })
 }

@@ -1,6 +1,8 @@
 //! Demands.
 
-use meridian_engine::{Demand, DeviceDemand, HostPort, Identity, Protocol, Runtime, ScoringRequests};
+use meridian_engine::{
+    Demand, DeviceDemand, HostPort, Identity, NumaDemand, Protocol, Runtime, ScoringRequests,
+};
 use meridian_proto::v1;
 
 use crate::error::{WireError, limit};
@@ -27,6 +29,7 @@ pub fn demand_to_message(demand: &Demand) -> v1::Demand {
             Runtime::VirtualMachine => v1::Runtime::VirtualMachine,
         }
         .into(),
+        numa: demand.numa.map(|numa| v1::NumaDemand { nodes: numa.nodes, pinned: numa.pinned }),
         terms: (!demand.terms.is_empty()).then(|| peer::terms_to_message(&demand.terms)),
     }
 }
@@ -61,6 +64,7 @@ pub fn demand_from_message(message: v1::Demand) -> Result<Demand, WireError> {
         scoring: ScoringRequests { cpu_milli: message.scoring_cpu_milli, memory: message.scoring_memory },
         devices,
         runtime,
+        numa: message.numa.map(|numa| NumaDemand { nodes: numa.nodes, pinned: numa.pinned }),
         ports: message.ports.into_iter().enumerate().map(port_from_message).collect::<Result<_, _>>()?,
         constraints: constraint::from_message(message.constraints.unwrap_or_default())?,
         identity: peer::identity_from_message(message.identity.unwrap_or_default())?,

@@ -1,6 +1,6 @@
 //! Hosts.
 
-use meridian_engine::{Devices, Host, Overcommit, Runtimes, Taint};
+use meridian_engine::{Devices, Host, NumaNode, Overcommit, Runtimes, Taint};
 use meridian_proto::v1;
 
 use crate::constraint::{effect_from_message, effect_to_message};
@@ -31,6 +31,14 @@ pub fn host_to_message(host: &Host) -> v1::Host {
             .map(|devices| v1::Devices { model: devices.model.clone(), count: devices.count }),
         without_containers: !host.runtimes.containers,
         virtual_machines: host.runtimes.virtual_machines,
+        numa: host
+            .numa
+            .iter()
+            .map(|node| v1::NumaNode {
+                resources: Some(resource::to_message(&node.resources)),
+                devices: node.devices,
+            })
+            .collect(),
         overcommit: (host.overcommit != Overcommit::default()).then_some(v1::Overcommit {
             cpu_percent: host.overcommit.cpu_percent,
             memory_percent: host.overcommit.memory_percent,
@@ -55,6 +63,7 @@ pub fn host_from_message(message: v1::Host) -> Result<Host, WireError> {
         without_containers,
         virtual_machines,
         overcommit,
+        numa,
     } = message;
     limit(labels.len(), || format!("labels of host {name}"))?;
     limit(taints.len(), || format!("taints of host {name}"))?;
@@ -67,7 +76,16 @@ pub fn host_from_message(message: v1::Host) -> Result<Host, WireError> {
             Ok(Taint { key, value, effect })
         })
         .collect::<Result<_, WireError>>()?;
+    limit(numa.len(), || format!("numa of host {name}"))?;
+    let numa = numa
+        .into_iter()
+        .map(|v1::NumaNode { resources, devices }| {
+            let resources = resource::from_message(resources, "host.numa.resources.extended")?;
+            Ok(NumaNode { resources, devices })
+        })
+        .collect::<Result<_, WireError>>()?;
     let host = Host {
+        numa,
         allocatable: resource::from_message(allocatable, "host.allocatable.extended")?,
         pods,
         labels: labels.into_iter().collect(),

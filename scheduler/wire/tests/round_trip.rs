@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use meridian_engine::{
     Constraints, Demand, DeviceDemand, Devices, Host, HostPort, Identity, LabelSelector, MAX_QUANTITY,
-    Operator, Overcommit, PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, Resources,
-    Runtime, Runtimes, ScoringRequests, SelectorTerm, SpreadConstraint, Taint, TaintEffect, Toleration,
-    TolerationOperator, WeightedPodTerm,
+    NumaDemand, NumaNode, Operator, Overcommit, PodAffinityTerm, PodTerms, PreferredTerm, Protocol,
+    Requirement, Resources, Runtime, Runtimes, ScoringRequests, SelectorTerm, SpreadConstraint, Taint,
+    TaintEffect, Toleration, TolerationOperator, WeightedPodTerm,
 };
 use meridian_proto::v1;
 use meridian_wire::{WireError, demand_from_message, demand_to_message, host_from_message, host_to_message};
@@ -156,9 +156,10 @@ fn demand() -> impl Strategy<Value = Demand> {
     let devices = (1..=64_u32, 1..=1000_u32, vec(word(), 0..3))
         .prop_map(|(count, milli, models)| DeviceDemand { count, milli, models });
     let runtime = prop_oneof![Just(Runtime::Containers), Just(Runtime::VirtualMachine)];
-    let around = (identity(), pod_terms(), runtime);
+    let numa = option::of((1..=8_u32).prop_map(|nodes| NumaDemand { nodes, pinned: false }));
+    let around = (identity(), pod_terms(), runtime, numa);
     (resources(), 0..1_i64 << 30, option::of(devices), vec(port, 0..3), constraints(), around).prop_map(
-        |(requests, more, devices, ports, constraints, (identity, terms, runtime)): (
+        |(requests, more, devices, ports, constraints, (identity, terms, runtime, numa)): (
             Resources,
             i64,
             _,
@@ -174,6 +175,7 @@ fn demand() -> impl Strategy<Value = Demand> {
                 requests,
                 devices,
                 runtime,
+                numa,
                 ports,
                 constraints,
                 identity,
@@ -190,7 +192,12 @@ fn host() -> impl Strategy<Value = Host> {
         .prop_map(|(containers, virtual_machines)| Runtimes { containers, virtual_machines });
     let overcommit = (100..=6_400_u32, 100..=6_400_u32)
         .prop_map(|(cpu_percent, memory_percent)| Overcommit { cpu_percent, memory_percent });
-    let machines = (runtimes, prop_oneof![Just(Overcommit::default()), overcommit]);
+    let node = resources().prop_map(|resources| NumaNode { resources, devices: 0 });
+    let numa = vec(node, 0..4).prop_map(|mut numa| {
+        numa.iter_mut().enumerate().for_each(|(number, node)| node.devices = 5 << (8 * number));
+        numa
+    });
+    let machines = (runtimes, prop_oneof![Just(Overcommit::default()), overcommit], numa);
     (
         "[a-z]{1,9}",
         resources(),
@@ -204,8 +211,19 @@ fn host() -> impl Strategy<Value = Host> {
         .prop_map(|(name, allocatable, pods, labels, mut taints, unschedulable, devices, machines)| {
             taints.sort_unstable();
             taints.dedup();
-            let (runtimes, overcommit) = machines;
-            Host { name, allocatable, pods, labels, taints, unschedulable, devices, runtimes, overcommit }
+            let (runtimes, overcommit, numa) = machines;
+            Host {
+                name,
+                allocatable,
+                pods,
+                labels,
+                taints,
+                unschedulable,
+                devices,
+                runtimes,
+                overcommit,
+                numa,
+            }
         })
 }
 

@@ -13,7 +13,7 @@ const FENCE: &[u8; 4] = b"MFNC";
 const SECRET: &[u8; 4] = b"MSEC";
 const VOLUME: &[u8; 4] = b"MVOL";
 /// The newest version of each.
-const BINDING_VERSION: u32 = 2;
+const BINDING_VERSION: u32 = 3;
 const FENCE_VERSION: u32 = 1;
 const VOLUME_VERSION: u32 = 1;
 const SECRET_VERSION: u32 = 1;
@@ -67,7 +67,11 @@ impl BindingRecord {
         let size =
             HEAD + 64 + self.uid.len() + self.host.len() + self.host_partition.len() + self.demand.len();
         let volumes: usize = self.volumes.iter().map(|volume| 4 + volume.len()).sum();
-        let version = if self.volumes.is_empty() { 1 } else { BINDING_VERSION };
+        let version = match (self.numa, self.volumes.is_empty()) {
+            (0, true) => 1,
+            (0, false) => 2,
+            _ => BINDING_VERSION,
+        };
         let mut body = start(BINDING, version, size + self.claim.partition.len() + volumes);
         body.put_u8(match self.state {
             BindingState::Bound => 1,
@@ -83,8 +87,11 @@ impl BindingRecord {
         body.put_u64_le(self.claim.sequence);
         put(&mut body, &self.demand);
         body.put_u64_le(self.devices);
-        if !self.volumes.is_empty() {
+        if version > 1 {
             put_all(&mut body, &self.volumes);
+        }
+        if version > 2 {
+            body.put_u32_le(self.numa);
         }
         finish(body)
     }
@@ -115,6 +122,7 @@ impl BindingRecord {
             demand: take(&mut body, "demand")?,
             devices: long(&mut body, "devices")?,
             volumes: if version > 1 { texts(&mut body, "volumes")? } else { Vec::new() },
+            numa: if version > 2 { u32::from_le_bytes(number::<4>(&mut body, "numa")?) } else { 0 },
             state,
         };
         if body.is_empty() { Ok(record) } else { Err(RecordError::Field { field: "the end" }) }
@@ -255,6 +263,7 @@ mod tests {
             claim: ClaimName { partition: "tenants".to_owned(), epoch: 2, sequence: 99 },
             demand: Bytes::from_static(b"\x01\x02"),
             devices: 5,
+            numa: 0,
             volumes: Vec::new(),
             state: BindingState::Terminating,
         }
@@ -305,6 +314,9 @@ mod tests {
     fn what_is_stored_is_read_back_and_what_is_damaged_is_refused() {
         let stored = with_volumes().encode();
         assert_eq!(BindingRecord::decode(&stored), Ok(with_volumes()));
+        for by_node in [record(), with_volumes()].map(|record| BindingRecord { numa: 0b10, ..record }) {
+            assert_eq!(BindingRecord::decode(&by_node.encode()), Ok(by_node));
+        }
         assert_eq!(VolumeHolders::decode(&holders().encode()), Ok(holders()));
         assert_eq!(decode_fence(&encode_fence(u64::MAX)), Ok(u64::MAX));
         let kept = encode_secret(&secret());
@@ -329,9 +341,9 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_by_name() {
         let mut newer = record().encode().to_vec();
-        newer[4] = 3;
+        newer[4] = 4;
         let error = BindingRecord::decode(&newer.into()).unwrap_err();
-        assert_eq!(error.to_string(), "it has version 3, and this program reads version 2: run a newer one");
+        assert_eq!(error.to_string(), "it has version 4, and this program reads version 3: run a newer one");
         let error = BindingRecord::decode(&encode_fence(1)).unwrap_err();
         assert!(error.to_string().contains("not a binding record"), "{error}");
     }

@@ -44,6 +44,7 @@ async fn region() -> (Region, Registry) {
             claim: ClaimName { partition: "tenants-0".to_owned(), epoch: 1, sequence: 1 },
             demand: vec![1].into(),
             devices: 0,
+            numa: 0,
             volumes: Vec::new(),
             state: BindingState::Bound,
         },

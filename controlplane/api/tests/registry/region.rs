@@ -148,6 +148,7 @@ pub(crate) fn binding(pod: &Entry, host: &str, sequence: u64) -> BindRequest {
             claim: ClaimName { partition: "tenants".to_owned(), epoch: 1, sequence },
             demand: vec![1, 2, 3].into(),
             devices: 0,
+            numa: 0,
             volumes: Vec::new(),
             state: BindingState::Bound,
         },

@@ -149,6 +149,7 @@ pub(super) fn fed_entry(entry: &Entry) -> LedgerEntry {
         uid: entry.uid.as_str().to_owned(),
         host: entry.host.0,
         demand: entry.demand,
-        devices: entry.devices,
+        devices: entry.seat.devices,
+        numa: entry.seat.numa,
     }
 }

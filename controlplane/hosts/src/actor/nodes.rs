@@ -84,12 +84,14 @@ impl Actor {
             }
         };
         let mut description = host.record.applied_to(described);
-        // What a host offers is its agent's to say; how far it may be overcommitted is its operators', at any time.
-        if description.overcommit != host.description.overcommit
-            && let Err(error) = self.ledger.update_host(number, &description)
-        {
-            tracing::warn!(node = %entry.name, %error, "the overcommit of the Node cannot be used: it stays as it was");
+        // What a host offers is its agent's to say; how far it may be overcommitted and of which NUMA nodes it is made may
+        // be said in its Node at any time.
+        let is_so = description.overcommit == host.description.overcommit
+            && description.numa == host.description.numa;
+        if !is_so && let Err(error) = self.ledger.update_host(number, &description) {
+            tracing::warn!(node = %entry.name, %error, "the overcommit and NUMA nodes of the Node cannot be used: they stay as they were");
             description.overcommit = host.description.overcommit;
+            description.numa.clone_from(&host.description.numa);
         }
         let is_new = !host.has_node || description != host.description;
         host.has_node = true;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use meridian_engine::Seat;
 use meridian_ledger::host::{Answer, Claim, Greeting, ListedPod, Listing, Refusal};
 use meridian_ledger::tenant::Settlement;
 use meridian_ledger::{ClaimId, Uid};
@@ -304,7 +305,7 @@ fn read_claim(partition: &Arc<str>, id: ClaimId, claim: v1::Claim) -> Result<Cla
         host: claim.host,
         incarnation: claim.incarnation,
         demand,
-        devices: claim.devices,
+        seat: Seat { devices: claim.devices, numa: claim.numa },
         host_epoch: claim.host_epoch,
         victims,
     })
@@ -329,7 +330,7 @@ fn listed_pod(partition: &Arc<str>, pod: v1::ListedPod) -> Option<ListedPod> {
         host: pod.host,
         incarnation: pod.incarnation,
         demand,
-        devices: pod.devices,
+        seat: Seat { devices: pod.devices, numa: pod.numa },
         is_terminating: pod.state == i32::from(ClaimState::Terminating),
     })
 }

@@ -200,6 +200,7 @@ pub(crate) fn listed(claim: &Claim, state: ClaimState) -> ListedPod {
         incarnation: claim.incarnation,
         demand: claim.demand.clone(),
         devices: 0,
+        numa: 0,
         state: state.into(),
     }
 }

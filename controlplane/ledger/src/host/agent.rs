@@ -126,7 +126,8 @@ impl Ledger {
                 }
                 None => {
                     let demand = pod.demand.unwrap_or_default();
-                    let taken = if pod.is_stopped { None } else { self.take_anyway(number, &demand, 0) };
+                    let taken =
+                        if pod.is_stopped { None } else { self.take_anyway(number, &demand, 0.into()) };
                     Stray {
                         tenant: pod.tenant,
                         uid: pod.uid,
@@ -226,7 +227,7 @@ impl Ledger {
 
     /// An entry has gone: what its host may still have of the pod is explained by another, or by none.
     pub(super) fn left(&mut self, row: Row, demand: Option<Arc<Demand>>) {
-        let Row { uid, tenant, host: number, incarnation, devices, agent, .. } = row;
+        let Row { uid, tenant, host: number, incarnation, seat, agent, .. } = row;
         let Some(host) = self.hosts.get(&number) else { return };
         if host.incarnation != incarnation || agent == AgentState::Absent {
             return;
@@ -242,7 +243,7 @@ impl Ledger {
         }
         let is_stopped = agent == AgentState::Stopped;
         let taken = match demand {
-            Some(demand) if !is_stopped => self.take_anyway(number, &demand, devices),
+            Some(demand) if !is_stopped => self.take_anyway(number, &demand, seat),
             _ => None,
         };
         if let Some(host) = self.hosts.get_mut(&number) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meridian_engine::{Demand, DemandError, Host, HostId, PlaceError};
+use meridian_engine::{Demand, DemandError, Host, HostId, PlaceError, Seat};
 
 use crate::account::{Account, Free, TakeError};
 use crate::identity::{ClaimId, Uid};
@@ -22,8 +22,8 @@ pub struct Claim {
     pub incarnation: u64,
     /// What the pod takes; constraints are not looked at.
     pub demand: Demand,
-    /// The devices wanted, one bit each.
-    pub devices: u64,
+    /// The devices and NUMA nodes wanted.
+    pub seat: Seat,
     /// The host partition's epoch that the claim is for.
     pub host_epoch: u64,
     /// Claims on the same host whose room it may wait for: those of the pods that make way for this one. None: it is
@@ -126,6 +126,9 @@ pub enum Refusal {
     /// A device named has not enough free, or the wrong number of devices is named.
     #[error("the devices named cannot be given: {0}")]
     Devices(PlaceError),
+    /// A NUMA node named has not enough free or not the devices, or the wrong number of nodes is named.
+    #[error("the NUMA nodes named cannot be given: {0}")]
+    Numa(PlaceError),
 }
 
 impl Refusal {
@@ -146,6 +149,7 @@ impl Refusal {
             Self::Group { .. } => "GroupRefused".to_owned(),
             Self::Port => "NodePorts".to_owned(),
             Self::Devices(_) => "OutOfdevices".to_owned(),
+            Self::Numa(_) => "TopologyAffinityError".to_owned(),
         }
     }
 }
@@ -174,6 +178,9 @@ pub(super) fn refusal(
         TakeError::Place(PlaceError::PortTaken) => Refusal::Port,
         TakeError::Place(error @ (PlaceError::InsufficientDevices | PlaceError::WrongDevices)) => {
             Refusal::Devices(error)
+        }
+        TakeError::Place(error @ (PlaceError::InsufficientNuma | PlaceError::WrongNuma)) => {
+            Refusal::Numa(error)
         }
         TakeError::Place(_) => Refusal::UnknownHost { host: host.name.clone() },
     }

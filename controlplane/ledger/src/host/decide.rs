@@ -72,7 +72,7 @@ impl Ledger {
             uid: claim.uid.clone(),
             host,
             incarnation: claim.incarnation,
-            devices: claim.devices,
+            seat: claim.seat,
             state: if is_waiting { EntryState::Waiting } else { EntryState::Held },
             taken,
             wanted: is_waiting.then(|| Box::new(claim.demand.clone())),
@@ -121,7 +121,7 @@ impl Ledger {
         if !row.is_ready() {
             return Err(Refusal::NotReady { host: claim.host.clone() });
         }
-        let error = match self.account.take(row.id, &claim.demand, claim.devices) {
+        let error = match self.account.take(row.id, &claim.demand, claim.seat) {
             Ok(taken) => return Ok(Decided::Taken { host: number, taken: Some(taken), is_waiting: false }),
             Err(error) => error,
         };
@@ -130,7 +130,7 @@ impl Ledger {
         if claim.victims.is_empty() || !self.would_fit(number, claim, group, decided) {
             return Err(refusal);
         }
-        let taken = self.take_anyway(number, &claim.demand, claim.devices);
+        let taken = self.take_anyway(number, &claim.demand, claim.seat);
         Ok(Decided::Taken { host: number, taken, is_waiting: true })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meridian_engine::Demand;
+use meridian_engine::{Demand, Seat};
 use rustc_hash::FxHashMap;
 
 use crate::account::Taken;
@@ -49,8 +49,8 @@ pub struct Entry {
     pub incarnation: u64,
     /// The number of the demand accounted for; 0: none could be.
     pub demand: u32,
-    /// The devices given, one bit each.
-    pub devices: u64,
+    /// The devices and NUMA nodes given.
+    pub seat: Seat,
     /// What is known of the claim.
     pub state: EntryState,
     /// What the host has of it.
@@ -65,7 +65,7 @@ pub(super) struct Row {
     pub(super) uid: Uid,
     pub(super) host: HostNumber,
     pub(super) incarnation: u64,
-    pub(super) devices: u64,
+    pub(super) seat: Seat,
     pub(super) state: EntryState,
     /// None where the host is not known.
     pub(super) taken: Option<Taken>,
@@ -85,7 +85,7 @@ impl Row {
             host: self.host,
             incarnation: self.incarnation,
             demand,
-            devices: self.devices,
+            seat: self.seat,
             state: self.state,
             agent: self.agent,
         }

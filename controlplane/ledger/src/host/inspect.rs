@@ -170,7 +170,7 @@ impl Clone for Ledger {
 }
 
 fn retaken(from: &Account, to: &mut Account, host: &HostRow, id: HostId, taken: &Taken) -> Option<Taken> {
-    to.take_anyway(id, &host.description, from.demand(taken)?, Account::devices(taken))
+    to.take_anyway(id, &host.description, from.demand(taken)?, Account::seat(taken))
 }
 
 impl HostRow {
@@ -197,7 +197,7 @@ impl Entries {
             uid: row.uid.clone(),
             host: row.host,
             incarnation: row.incarnation,
-            devices: row.devices,
+            seat: row.seat,
             state: row.state,
             taken: retake(row),
             wanted: row.wanted.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meridian_engine::Demand;
+use meridian_engine::{Demand, Seat};
 
 use super::Ledger;
 use super::change::Change;
@@ -47,8 +47,8 @@ pub struct ListedPod {
     pub incarnation: u64,
     /// What it takes.
     pub demand: Demand,
-    /// The devices given, one bit each.
-    pub devices: u64,
+    /// The devices and NUMA nodes given.
+    pub seat: Seat,
     /// Whether it is to be stopped.
     pub is_terminating: bool,
 }
@@ -202,7 +202,7 @@ impl Ledger {
         let number = self.by_name.get(&pod.host).copied();
         // A pod that runs as a stray gives its room to its entry first.
         let stray = number.and_then(|number| self.give_up_stray(number, pod.incarnation, &pod.uid));
-        let taken = number.and_then(|number| self.take_anyway(number, &pod.demand, pod.devices));
+        let taken = number.and_then(|number| self.take_anyway(number, &pod.demand, pod.seat));
         let state = if pod.is_terminating { EntryState::Terminating } else { EntryState::Bound };
         let slot_claim = pod.claim.clone();
         self.insert(Row {
@@ -211,7 +211,7 @@ impl Ledger {
             uid: pod.uid,
             host: number.unwrap_or(HostNumber(u32::MAX)),
             incarnation: pod.incarnation,
-            devices: pod.devices,
+            seat: pod.seat,
             state,
             taken,
             wanted: None,

@@ -4,7 +4,7 @@
 //! negative until they have left, so nobody else is given what they leave. Nothing is given twice, since the claim is
 //! accepted only when all of it fits beside everything else that counts. Those that came first are seated first.
 
-use meridian_engine::Demand;
+use meridian_engine::{Demand, Seat};
 
 use super::claim::{Answer, Claim, Refusal};
 use super::decide::Decided;
@@ -26,8 +26,8 @@ impl Ledger {
         let Some(host) = self.hosts.get(&number) else { return false };
         let mut account = Account::new();
         let Ok(id) = account.add_host(&host.description) else { return false };
-        let mut count = |demand: &Demand, devices: u64| {
-            account.take_anyway(id, &host.description, demand, devices);
+        let mut count = |demand: &Demand, seat: Seat| {
+            account.take_anyway(id, &host.description, demand, seat);
         };
         for row in host.entries.iter().filter_map(|slot| self.entries.get(*slot)) {
             let leaves = match row.state {
@@ -38,7 +38,7 @@ impl Ledger {
             };
             match (&row.wanted, &row.taken) {
                 _ if leaves => {}
-                (Some(wanted), _) => count(wanted, row.devices),
+                (Some(wanted), _) => count(wanted, row.seat),
                 (None, Some(taken)) => self.count(taken, &mut count),
                 (None, None) => {}
             }
@@ -51,15 +51,15 @@ impl Ledger {
             if let Decided::Taken { host, .. } = decided
                 && *host == number
             {
-                count(&claim.demand, claim.devices);
+                count(&claim.demand, claim.seat);
             }
         }
-        account.take(id, &claim.demand, claim.devices).is_ok()
+        account.take(id, &claim.demand, claim.seat).is_ok()
     }
 
-    fn count(&self, taken: &Taken, count: &mut impl FnMut(&Demand, u64)) {
+    fn count(&self, taken: &Taken, count: &mut impl FnMut(&Demand, Seat)) {
         if let Some(demand) = self.account.demand(taken) {
-            count(demand, Account::devices(taken));
+            count(demand, Account::seat(taken));
         }
     }
 
@@ -102,8 +102,8 @@ impl Ledger {
             return;
         };
         let Some(wanted) = row.wanted.take() else { return };
-        let Ok(taken) = self.account.take(host.id, &wanted, row.devices) else {
-            row.taken = self.account.take_anyway(host.id, &host.description, &wanted, row.devices);
+        let Ok(taken) = self.account.take(host.id, &wanted, row.seat) else {
+            row.taken = self.account.take_anyway(host.id, &host.description, &wanted, row.seat);
             row.wanted = Some(wanted);
             host.waiting.push(slot);
             return;

@@ -328,7 +328,7 @@ impl World {
                     host: format!("h{}", wish.host),
                     incarnation: wish.incarnation,
                     demand: self.demand(wish.pod),
-                    devices: 0,
+                    seat: 0.into(),
                     host_epoch: *he,
                     victims: wish.victims.iter().map(|(_, cid)| self.id(*cid)).collect(),
                 };

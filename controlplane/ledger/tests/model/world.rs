@@ -366,7 +366,7 @@ impl World {
                     host: format!("h{}", binding.host),
                     incarnation: binding.incarnation,
                     demand: self.demand(*pod),
-                    devices: 0,
+                    seat: 0.into(),
                     is_terminating: !matches!(state, Pod::Bound(_)),
                 })
             })

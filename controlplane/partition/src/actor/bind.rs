@@ -207,6 +207,7 @@ fn request(live: &LiveClaim<Attempt>) -> Option<BindRequest> {
             claim,
             demand: asked.encoded.clone(),
             devices: host.devices,
+            numa: host.numa,
             volumes: Vec::new(),
             state: BindingState::Bound,
         },

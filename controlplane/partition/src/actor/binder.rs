@@ -188,6 +188,7 @@ impl Actor {
             host: name.to_owned(),
             incarnation: place.incarnation,
             devices: 0,
+            numa: 0,
             score: 0,
         })
     }

@@ -275,6 +275,7 @@ pub(super) fn claim_message(live: &LiveClaim<Attempt>) -> Option<v1::Claim> {
         incarnation: host.incarnation,
         demand: Some(asked.demand.clone()),
         devices: host.devices,
+        numa: host.numa,
         host_epoch: live.host_epoch,
         group: live.group.unwrap_or(0),
         victims: victims.iter().map(|victim| to_message(&victim.claim)).collect(),

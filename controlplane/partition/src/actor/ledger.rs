@@ -473,6 +473,7 @@ fn listed(held: HeldBinding) -> Result<ListedPod, prost::DecodeError> {
         incarnation: record.incarnation,
         demand: Some(demand),
         devices: record.devices,
+        numa: record.numa,
         state: state.into(),
     })
 }

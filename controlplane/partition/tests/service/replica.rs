@@ -28,7 +28,14 @@ pub(crate) struct Offered {
 }
 
 pub(crate) fn host(name: &str) -> DecidedHost {
-    DecidedHost { partition: HP.to_owned(), host: name.to_owned(), incarnation: 1, devices: 0, score: 10 }
+    DecidedHost {
+        partition: HP.to_owned(),
+        host: name.to_owned(),
+        incarnation: 1,
+        devices: 0,
+        numa: 0,
+        score: 10,
+    }
 }
 
 impl Replica {

@@ -63,7 +63,7 @@ impl Core {
     fn attempt(&mut self, number: u64, line: LineId, now: Duration) {
         let by = self.name(Some(line.profile));
         let decided = self.engines.decide(line.profile, line.class);
-        let held = decided.map(|choice| self.engines.hold(line.class, choice.host, choice.devices));
+        let held = decided.map(|choice| self.engines.hold(line.class, choice.host, choice.seat()));
         match held {
             Some(Ok(hold)) => {
                 let Some(host) = self.hosts.name(hold.host) else { return };

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use meridian_engine::{
     Choice, ClassId, Demand, DemandError, Explanation, Host, HostError, HostId, Operator, PlaceError,
     Placement, Preemption, PreemptionExplanation, Profile, ProfileError, Requirement, Running, Scheduler,
-    SelectorTerm,
+    Seat, SelectorTerm,
 };
 use rustc_hash::FxHashMap;
 
@@ -150,11 +150,11 @@ impl Engines {
     }
 
     /// Takes a pod's room, if there is enough.
-    pub(crate) fn hold(&mut self, class: ClassId, host: HostId, devices: u64) -> Result<Hold, PlaceError> {
+    pub(crate) fn hold(&mut self, class: ClassId, host: HostId, seat: Seat) -> Result<Hold, PlaceError> {
         let mut hold = Hold { host, placements: Vec::with_capacity(1 + self.others.len()), is_short: false };
         let placements = &mut hold.placements;
         let placed = std::iter::once(&mut self.first).chain(&mut self.others).try_for_each(|engine| {
-            engine.place(class, host, devices).map(|placement| placements.push(placement))
+            engine.place(class, host, seat).map(|placement| placements.push(placement))
         });
         match placed {
             Ok(()) => Ok(hold),
@@ -170,7 +170,9 @@ impl Engines {
     /// With nothing left of a resource nothing that asks for it is placed there, as if all had been counted; when more is
     /// left again the hold is to be taken anew.
     pub(crate) fn hold_what_is_there(&mut self, class: ClassId, host: HostId) -> Option<Hold> {
-        match self.hold(class, host, 0) {
+        // Nobody says which NUMA nodes it sits on: those that it would get now.
+        let seat = self.first.seat_on(class, host);
+        match self.hold(class, host, seat) {
             Ok(hold) => return Some(hold),
             Err(PlaceError::Gone | PlaceError::UnknownClass) => return None,
             Err(error) => {
@@ -207,27 +209,22 @@ impl Engines {
             *quantity = (*quantity).min(left(name).unwrap_or(0));
             *quantity > 0
         });
-        demand.devices = None;
+        (demand.devices, demand.numa) = (None, None);
     }
 
     fn hold_once(&mut self, demand: &Demand, host: HostId) -> Option<Hold> {
         let class = self.join(demand).ok()?;
-        let hold = self.hold(class, host, 0).ok();
+        let hold = self.hold(class, host, Seat::default()).ok();
         self.leave(class);
         hold
     }
 
     /// Takes the room of a pod that waits for others to leave.
-    pub(crate) fn nominate(
-        &mut self,
-        class: ClassId,
-        host: HostId,
-        devices: u64,
-    ) -> Result<Hold, PlaceError> {
+    pub(crate) fn nominate(&mut self, class: ClassId, host: HostId, seat: Seat) -> Result<Hold, PlaceError> {
         let mut hold = Hold { host, placements: Vec::with_capacity(1 + self.others.len()), is_short: false };
         let placements = &mut hold.placements;
         let nominated = std::iter::once(&mut self.first).chain(&mut self.others).try_for_each(|engine| {
-            engine.nominate(class, host, devices).map(|placement| placements.push(placement))
+            engine.nominate(class, host, seat).map(|placement| placements.push(placement))
         });
         match nominated {
             Ok(()) => Ok(hold),

@@ -54,7 +54,7 @@ impl Core {
         }
         let (priority, winner) = (pod.priority, pod.id.clone());
         let Some(found) = self.engines.preempt(line.profile, line.class, priority) else { return false };
-        let Ok(hold) = self.engines.nominate(line.class, found.host, found.devices) else { return false };
+        let Ok(hold) = self.engines.nominate(line.class, found.host, found.seat()) else { return false };
         let Some(host) = self.hosts.name(found.host) else { return false };
         self.metrics.preempted(found.victims.len());
         self.queue.remove(line, priority, number);

@@ -25,7 +25,8 @@ impl Cell {
             && self.is_ready_for(Runtime::Containers, slot) == host.runtimes.containers
             && self.is_ready_for(Runtime::VirtualMachine, slot) == host.runtimes.virtual_machines
             && self.offers(slot, host)
-            && self.has_devices(slot, host)
+            && self.has_devices_of(slot, host)
+            && *self.numa.described(slot) == *host.numa
     }
 
     fn offers(&self, slot: usize, host: &Host) -> bool {
@@ -42,7 +43,7 @@ impl Cell {
             .all(|resource| self.columns.allocatable(resource, slot) == offered[resource.index()])
     }
 
-    fn has_devices(&self, slot: usize, host: &Host) -> bool {
+    fn has_devices_of(&self, slot: usize, host: &Host) -> bool {
         match (self.devices.get(slot), &host.devices) {
             (None, None) => true,
             (Some(set), Some(devices)) => {
@@ -57,7 +58,7 @@ impl Cell {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::{Cell, Devices, Host, Overcommit, Resources, Runtimes, Taint, TaintEffect};
+    use crate::{Cell, Devices, Host, NumaNode, Overcommit, Resources, Runtimes, Taint, TaintEffect};
 
     fn host() -> Host {
         Host {
@@ -113,6 +114,7 @@ mod tests {
             Host { devices: None, ..host() },
             Host { runtimes: Runtimes { containers: false, virtual_machines: false }, ..host() },
             Host { runtimes: Runtimes { containers: true, virtual_machines: true }, ..host() },
+            Host { numa: vec![NumaNode { devices: 1, ..NumaNode::default() }], ..host() },
             Host { overcommit: Overcommit { cpu_percent: 200, memory_percent: 100 }, ..host() },
             Host { devices: Some(Devices { model: "G2".into(), count: 2 }), ..host() },
             Host { devices: Some(Devices { model: "A10".into(), count: 3 }), ..host() },

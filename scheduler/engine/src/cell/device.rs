@@ -32,6 +32,22 @@ impl DeviceSet {
         ask.count <= self.count
     }
 
+    /// The same of an idle host.
+    pub(crate) fn fits_among_when_idle(&self, ask: &DeviceAsk, within: u64) -> bool {
+        let offered = if self.count < u64::BITS { (1 << self.count) - 1 } else { u64::MAX };
+        (within & offered).count_ones() >= ask.count
+    }
+
+    /// Whether so many of some devices have enough free.
+    pub(crate) fn fits_among(&self, ask: &DeviceAsk, within: u64) -> bool {
+        let fitting = self
+            .free
+            .iter()
+            .enumerate()
+            .filter(|(number, free)| within >> number & 1 == 1 && **free >= ask.milli);
+        fitting.count() >= ask.count as usize
+    }
+
     /// Whether `count` devices have `milli` free.
     pub(crate) fn fits(&self, count: u32, milli: u16) -> bool {
         self.free.iter().filter(|free| **free >= milli).count() >= count as usize

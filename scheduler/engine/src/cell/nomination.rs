@@ -4,16 +4,11 @@ use std::sync::Arc;
 
 use super::{Cell, HostId};
 use crate::ask::Ask;
-use crate::placement::{PlaceError, Placement};
+use crate::placement::{PlaceError, Placement, Seat};
 
 impl Cell {
     /// Takes what `ask` takes from a host though it may not be free: what is free goes below zero until others leave.
-    pub(crate) fn hold(
-        &mut self,
-        ask: &Arc<Ask>,
-        host: HostId,
-        devices: u64,
-    ) -> Result<Placement, PlaceError> {
+    pub(crate) fn hold(&mut self, ask: &Arc<Ask>, host: HostId, seat: Seat) -> Result<Placement, PlaceError> {
         if self.record(host).is_none() {
             return Err(PlaceError::Gone);
         }
@@ -26,9 +21,11 @@ impl Cell {
         if let Some((resource, _)) = ask.at(self, slot).requests.iter().find(|request| !is_offered(request)) {
             return Err(PlaceError::Insufficient { resource: self.resources.name(*resource).to_owned() });
         }
-        self.devices.hold(slot, ask.devices.as_ref(), devices)?;
+        self.numa.check(slot, ask, seat, false)?;
+        self.devices.hold(slot, ask.devices.as_ref(), seat.devices)?;
+        self.numa.take(slot, ask, seat.numa);
         self.take(slot, ask);
-        let mut placement = Placement::new(host, devices, Arc::clone(ask));
+        let mut placement = Placement::new(host, seat, Arc::clone(ask));
         placement.is_nomination = true;
         Ok(placement)
     }
@@ -43,5 +40,6 @@ impl Cell {
                 self.ports.bound(slot).iter().filter(|taken| port.conflicts(taken)).count() == own
             })
             && self.devices.is_seated(slot, placement.devices())
+            && self.numa.is_seated(slot, ask, placement.seat())
     }
 }

@@ -93,6 +93,7 @@ impl ConstraintSet {
                 }
                 FilterPlugin::NodePorts
                 | FilterPlugin::NodeResourcesFit
+                | FilterPlugin::NumaTopology
                 | FilterPlugin::PodTopologySpread
                 | FilterPlugin::InterPodAffinity => {}
             }
@@ -208,6 +209,7 @@ fn admits(cell: &Cell, slot: usize, record: &Record, key: &ConstraintKey, filter
         FilterPlugin::RuntimeReady => cell.is_ready_for(key.runtime, slot),
         FilterPlugin::NodePorts
         | FilterPlugin::NodeResourcesFit
+        | FilterPlugin::NumaTopology
         | FilterPlugin::PodTopologySpread
         | FilterPlugin::InterPodAffinity => true,
     })

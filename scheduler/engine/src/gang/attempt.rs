@@ -7,6 +7,7 @@ use super::{Gang, PlacedMember};
 use crate::cell::BLOCK;
 use crate::class::ClassId;
 use crate::index::Best;
+use crate::placement::Seat;
 use crate::plugins::{Context, Key, NONE, lane_of, score_of};
 use crate::scheduler::{Choice, Scheduler};
 use crate::score::Extremes;
@@ -34,7 +35,8 @@ impl Attempt {
     /// Where members went.
     pub(super) fn choices(&self) -> Vec<(ClassId, Choice)> {
         let choice = |PlacedMember { class, placement, score }: &PlacedMember| {
-            (*class, Choice { host: placement.host(), devices: placement.devices(), score: *score })
+            let Seat { devices, numa } = placement.seat();
+            (*class, Choice { host: placement.host(), devices, numa, score: *score })
         };
         self.members.iter().map(choice).collect()
     }
@@ -83,7 +85,7 @@ impl Scheduler {
                 None => self.find(class),
             };
             let placement = choice.and_then(|choice| {
-                Some((choice.score, self.try_place(class, choice.host, choice.devices).ok()?))
+                Some((choice.score, self.try_place(class, choice.host, choice.seat()).ok()?))
             });
             let Some((score, placement)) = placement else { return placed };
             attempt.members.push(PlacedMember { class, placement, score });
@@ -103,7 +105,7 @@ impl Scheduler {
     pub(super) fn commit(&mut self, choices: &[(ClassId, Choice)]) -> Option<Attempt> {
         let mut attempt = Attempt::default();
         for (class, choice) in choices {
-            match self.try_place(*class, choice.host, choice.devices) {
+            match self.try_place(*class, choice.host, choice.seat()) {
                 Ok(placement) => {
                     attempt.members.push(PlacedMember { class: *class, placement, score: choice.score });
                 }
@@ -162,8 +164,7 @@ impl Scheduler {
             Some(shape) => Grouped::best_among(&context, self.shapes.rules(shape), &within.domain.blocks)?,
             None => within.best(&context)?,
         };
-        let devices = self.choose_devices(best.slot, &ask);
-        Some(Choice { host: self.cell.id(best.slot), devices, score: best.score })
+        Some(self.choice(best, &ask))
     }
 }
 

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::Running;
 use crate::ask::Ask;
-use crate::placement::Placement;
+use crate::placement::{Placement, Seat};
 use crate::resource::ResourceId;
 use crate::topology;
 
@@ -17,7 +17,7 @@ use crate::topology;
 #[derive(Debug)]
 pub(crate) struct Tracked {
     pub(crate) running: Running,
-    pub(crate) devices: u64,
+    pub(crate) seat: Seat,
     pub(crate) ask: Arc<Ask>,
     /// What terms between pods can tell of it.
     pub(crate) member: topology::Id,
@@ -146,7 +146,7 @@ impl Registry {
         *alike += 1;
         let ask = Arc::clone(placement.ask());
         let pod = Tracked {
-            devices: placement.devices(),
+            seat: placement.seat(),
             member: placement.member(),
             number,
             cpu: ask.request(ResourceId::CPU),

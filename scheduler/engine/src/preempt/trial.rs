@@ -5,10 +5,11 @@ use std::cmp::Reverse;
 use super::levels::{Levels, Short};
 use super::registry::{Registry, Tracked};
 use crate::ask::Ask;
-use crate::cell::{Amounts, Cell, shareable};
+use crate::cell::{Amounts, Cell, NumaSet, shareable};
 use crate::constraint::ConstraintSet;
-use crate::explain::insufficient;
+use crate::explain::{FULL_NODES, insufficient};
 use crate::host::{DEVICE_MILLI, MAX_DEVICES};
+use crate::placement::Seat;
 use crate::resource::ResourceId;
 use crate::topology::{self, Refusal, Rules};
 
@@ -121,6 +122,8 @@ pub(crate) struct Trial<'a> {
     shared: Amounts,
     /// What is in use of each device, in thousandths.
     used: Vec<u32>,
+    /// The host's NUMA nodes, where the pod is placed by node.
+    numa: Option<NumaSet>,
     /// Bound ports of others that stand in the way.
     conflicts: usize,
     /// What budgets still allow.
@@ -153,6 +156,7 @@ impl<'a> Trial<'a> {
             spare: Vec::with_capacity(preemptor.ask.requests.len()),
             shared: Amounts::default(),
             used: Vec::new(),
+            numa: None,
             conflicts: 0,
             allowed: Vec::new(),
             may_go: Vec::new(),
@@ -228,11 +232,18 @@ impl<'a> Trial<'a> {
         self.below(slot).iter().filter(leaves).map(|pod| pod.running.pod).collect()
     }
 
-    /// The devices that the pod gets after the last trial, which was of this host: the first that are free enough, or,
-    /// for a share of one, the one that is fullest.
-    pub(crate) fn devices(&self, slot: usize) -> u64 {
+    /// The NUMA nodes and devices that the pod gets after the last trial, which was of this host: the devices that are free
+    /// enough and come first, or, for a share of one, the one that is fullest.
+    pub(crate) fn seat(&self, slot: usize) -> Seat {
+        let numa = self.nodes().unwrap_or(0);
+        let usable = self.numa.as_ref().map_or(u64::MAX, |set| set.devices(numa));
+        Seat { devices: self.devices(slot, usable), numa }
+    }
+
+    fn devices(&self, slot: usize, usable: u64) -> u64 {
         let (Some(ask), Some(set)) = (self.ask.devices, self.cell.devices.get(slot)) else { return 0 };
         let fitting = (0..(set.count as usize).min(self.used.len()))
+            .filter(|number| usable >> number & 1 == 1)
             .filter(|number| self.used[*number] + u32::from(ask.milli) <= DEVICE_MILLI);
         if ask.is_shared() {
             let fullest = fitting.min_by_key(|number| (Reverse(self.used[*number]), *number));
@@ -253,7 +264,8 @@ impl<'a> Trial<'a> {
         match self.refusal() {
             _ if !reasons.is_empty() => reasons,
             Some(refusal) if self.has_room() => vec![refusal.reason().to_owned()],
-            _ => vec!["Insufficient devices".to_owned()],
+            _ if !self.has_devices(u64::MAX) => vec!["Insufficient devices".to_owned()],
+            _ => vec![FULL_NODES.to_owned()],
         }
     }
 
@@ -290,6 +302,9 @@ impl<'a> Trial<'a> {
         if !self.ask.ports.is_empty() {
             self.conflicts = conflicts(self.ask, self.cell.ports.bound(slot));
         }
+        if self.ask.numa.is_some() {
+            self.numa = self.cell.numa.get(slot).cloned();
+        }
         self.used.clear();
         if self.ask.devices.is_some()
             && let Some(set) = self.cell.devices.get(slot)
@@ -311,13 +326,25 @@ impl<'a> Trial<'a> {
     }
 
     fn has_room(&self) -> bool {
-        self.conflicts == 0
-            && self.spare.iter().all(|spare| *spare >= 0)
-            && self.ask.devices.is_none_or(|ask| {
-                let fitting =
-                    self.used.iter().filter(|used| **used + u32::from(ask.milli) <= DEVICE_MILLI).count();
-                fitting >= ask.count as usize
-            })
+        self.conflicts == 0 && self.spare.iter().all(|spare| *spare >= 0) && self.nodes().is_some()
+    }
+
+    /// The NUMA nodes that the pod gets; `None` where it gets none, or not its devices.
+    fn nodes(&self) -> Option<u32> {
+        match &self.ask.numa {
+            None => self.has_devices(u64::MAX).then_some(0),
+            Some(ask) => self.numa.as_ref()?.choose(ask, |within| self.has_devices(within)),
+        }
+    }
+
+    /// Whether the pod gets its devices out of some.
+    fn has_devices(&self, within: u64) -> bool {
+        self.ask.devices.is_none_or(|ask| {
+            let fitting = self.used.iter().enumerate().filter(|(number, used)| {
+                within >> number & 1 == 1 && **used + u32::from(ask.milli) <= DEVICE_MILLI
+            });
+            fitting.count() >= ask.count as usize
+        })
     }
 
     fn remove(&mut self, pod: &Tracked) {
@@ -327,6 +354,9 @@ impl<'a> Trial<'a> {
         self.change_spare(pod, 1);
         self.conflicts -= self.conflicts_with(pod);
         self.change_devices(pod, |used, milli| used.saturating_sub(milli));
+        if let (Some(set), Some(ask)) = (&mut self.numa, &pod.ask.numa) {
+            set.give(ask, pod.seat.numa);
+        }
     }
 
     fn add(&mut self, pod: &Tracked) {
@@ -336,6 +366,9 @@ impl<'a> Trial<'a> {
         self.change_spare(pod, -1);
         self.conflicts += self.conflicts_with(pod);
         self.change_devices(pod, |used, milli| used + milli);
+        if let (Some(set), Some(ask)) = (&mut self.numa, &pod.ask.numa) {
+            set.take(ask, pod.seat.numa);
+        }
     }
 
     /// Gives back what a pod has (`sign` 1), or takes it again (-1).
@@ -366,11 +399,11 @@ impl<'a> Trial<'a> {
     }
 
     fn change_devices(&mut self, pod: &Tracked, change: impl Fn(u32, u32) -> u32) {
-        if pod.devices == 0 || self.used.is_empty() {
+        if pod.seat.devices == 0 || self.used.is_empty() {
             return;
         }
         let milli = pod.ask.devices.map_or(0, |ask| u32::from(ask.milli));
-        for number in crate::mask::bits(pod.devices) {
+        for number in crate::mask::bits(pod.seat.devices) {
             if let Some(used) = self.used.get_mut(number) {
                 *used = change(*used, milli);
             }

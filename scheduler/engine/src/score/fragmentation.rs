@@ -51,6 +51,8 @@ impl GpuFragmentation {
         let cpu = cell.columns.free(ResourceId::CPU, slot);
         let before = self.of(cell, set, cpu, &set.free);
         let cpu = cpu - ask.request(ResourceId::CPU);
+        let usable = cell.usable_devices(ask, slot);
+        let is_usable = |number: usize| usable >> number & 1 == 1;
         let mut free = [0; crate::host::MAX_DEVICES as usize];
         let free = &mut free[..set.free.len().min(crate::host::MAX_DEVICES as usize)];
         free.copy_from_slice(&set.free[..free.len()]);
@@ -60,7 +62,8 @@ impl GpuFragmentation {
                 for number in 0..free.len() {
                     let left = free[number];
                     // Devices with equally much free are alike; the first stands for all.
-                    if left < devices.milli || free[..number].contains(&left) {
+                    let is_first = (0..number).all(|other| free[other] != left || !is_usable(other));
+                    if left < devices.milli || !is_usable(number) || !is_first {
                         continue;
                     }
                     free[number] = left - devices.milli;
@@ -74,7 +77,7 @@ impl GpuFragmentation {
             }
             devices => {
                 if let Some(DeviceAsk { count, milli }) = devices {
-                    for number in crate::mask::bits(first_fitting(set, count, milli)) {
+                    for number in crate::mask::bits(first_fitting(set, count, milli, usable)) {
                         free[number] -= milli;
                     }
                 }
@@ -89,12 +92,12 @@ impl GpuFragmentation {
     }
 }
 
-/// The lowest-numbered `count` devices with `milli` free, as a mask; fewer where there are not as many.
-pub(crate) fn first_fitting(set: &DeviceSet, count: u32, milli: u16) -> u64 {
+/// The lowest-numbered `count` usable devices with `milli` free, as a mask; fewer where there are not as many.
+pub(crate) fn first_fitting(set: &DeviceSet, count: u32, milli: u16, usable: u64) -> u64 {
     set.free
         .iter()
         .enumerate()
-        .filter(|(_, free)| **free >= milli)
+        .filter(|(number, free)| usable >> number & 1 == 1 && **free >= milli)
         .take(count as usize)
         .fold(0, |mask, (number, _)| mask | 1 << number)
 }

@@ -203,7 +203,8 @@ impl Supply {
     }
 
     /// What a host loses by a class, and the device that a sharing pod should use there.
-    fn lose(&self, memo: &mut Memo, host: &Free<'_>, ask: &Ask) -> (i64, Option<usize>) {
+    /// Only `usable` devices count.
+    fn lose(&self, memo: &mut Memo, host: &Free<'_>, ask: &Ask, usable: u64) -> (i64, Option<usize>) {
         let before = memo.value(host, |room| self.value(room));
         let after = host.without(ask);
         let Some(devices) = ask.devices else {
@@ -211,7 +212,7 @@ impl Supply {
         };
         let mut free = after.devices.to_vec();
         if !devices.is_shared() {
-            for number in crate::mask::bits(tightest(&free, devices.count, devices.milli)) {
+            for number in crate::mask::bits(tightest(&free, devices.count, devices.milli, usable)) {
                 free[number] -= devices.milli;
             }
             let after = Free { devices: &free, ..after };
@@ -220,7 +221,9 @@ impl Supply {
         let mut best: Option<(i64, usize)> = None;
         for (number, left) in host.devices.iter().enumerate() {
             // Devices with equally much free are alike; the first stands for all.
-            if *left < devices.milli || host.devices[..number].contains(left) {
+            let is_usable = |number: usize| usable >> number & 1 == 1;
+            let is_first = (0..number).all(|other| host.devices[other] != *left || !is_usable(other));
+            if *left < devices.milli || !is_usable(number) || !is_first {
                 continue;
             }
             free[number] = left - devices.milli;
@@ -236,10 +239,14 @@ impl Supply {
 
     fn points(&self, memo: &mut Memo, cell: &Cell, ask: &Ask, slot: usize) -> i32 {
         let host = Free::of(cell, slot);
-        let loss = match memo.loss(&host, ask) {
+        let usable = cell.usable_devices(ask, slot);
+        // What is remembered is of hosts all of whose devices are usable.
+        let known = if usable == u64::MAX { memo.loss(&host, ask) } else { None };
+        let loss = match known {
             Some(loss) => loss,
+            None if usable != u64::MAX => self.lose(memo, &host, ask, usable).0,
             None => {
-                let (loss, _) = self.lose(memo, &host, ask);
+                let (loss, _) = self.lose(memo, &host, ask, usable);
                 memo.keep_loss(&host, ask, loss);
                 loss
             }
@@ -250,10 +257,11 @@ impl Supply {
     /// The mask of the devices that a pod should use on a host.
     pub(crate) fn choose_devices(&self, cell: &Cell, ask: &Ask, slot: usize) -> u64 {
         let (Some(devices), Some(set)) = (ask.devices, cell.devices.get(slot)) else { return 0 };
+        let usable = cell.usable_devices(ask, slot);
         if !devices.is_shared() {
-            return tightest(&set.free, devices.count, devices.milli);
+            return tightest(&set.free, devices.count, devices.milli, usable);
         }
-        let number = self.lose(&mut Memo::default(), &Free::of(cell, slot), ask).1;
+        let number = self.lose(&mut Memo::default(), &Free::of(cell, slot), ask, usable).1;
         number.map_or(0, |number| 1 << number)
     }
 }
@@ -265,10 +273,11 @@ fn idle(shape: &Shape, kind: &Kind<'_>) -> i64 {
     shape.held(&Room { cpu_milli: kind.cpu_milli, memory: kind.memory, model, devices: &devices })
 }
 
-/// The `count` devices with the least free of those with `milli` free, of equals the lowest-numbered, as a mask; fewer
+/// The `count` usable devices with the least free of those with `milli` free, of equals the lowest-numbered, as a mask; fewer
 /// where there are not as many.
-fn tightest(free: &[u16], count: u32, milli: u16) -> u64 {
-    let mut fitting: Vec<usize> = (0..free.len()).filter(|number| free[*number] >= milli).collect();
+fn tightest(free: &[u16], count: u32, milli: u16, usable: u64) -> u64 {
+    let fits = |number: &usize| usable >> number & 1 == 1 && free[*number] >= milli;
+    let mut fitting: Vec<usize> = (0..free.len()).filter(fits).collect();
     fitting.sort_by_key(|number| free[*number]);
     fitting.into_iter().take(count as usize).fold(0, |mask, number| mask | 1 << number)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use meridian_engine::{
-    Choice, ClassId, Demand, Host, HostError, HostId, Placement, Profile, Resources, Scheduler, Search,
+    Choice, ClassId, Demand, Host, HostError, HostId, Placement, Profile, Resources, Scheduler, Search, Seat,
     Topology, Violation, check,
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Running {
     placement: Placement,
     pod: PodId,
     pub(crate) slot: usize,
-    pub(crate) devices: u64,
+    pub(crate) seat: Seat,
     /// What preemption knows of it.
     pub(crate) tracked: Option<meridian_engine::Running>,
 }
@@ -137,35 +137,33 @@ impl Pair {
         let demand = Rc::clone(&self.classes[class].demand);
         let expected = self.reference.decide(&demand);
         let placement = self.scheduler.schedule(id);
-        let place = |placement: &Placement| (placement.host().index(), placement.devices());
+        let place = |placement: &Placement| (placement.host().index(), placement.seat());
         let engine = placement.as_ref().map(place);
-        let reference = expected.as_ref().map(|best| (best.slot, best.devices));
+        let reference = expected.as_ref().map(|best| (best.slot, best.seat));
         if engine != reference {
-            return mismatch!("class {class} is placed on {engine:?} (slot, devices), want {expected:?}");
+            return mismatch!("class {class} is placed on {engine:?} (slot, seat), want {expected:?}");
         }
-        let Some((placement, (slot, devices))) = placement.zip(reference) else { return Ok(None) };
-        let pod = self.reference.place(&demand, slot, devices).expect("the best host has room");
-        Ok(Some(Running { placement, pod, slot, devices, tracked: None }))
+        let Some((placement, (slot, seat))) = placement.zip(reference) else { return Ok(None) };
+        let pod = self.reference.place(&demand, slot, seat).expect("the best host has room");
+        Ok(Some(Running { placement, pod, slot, seat, tracked: None }))
     }
 
-    /// Places a pod on a given host with given devices, if it fits there now.
-    pub(crate) fn place(&mut self, class: usize, both: Both, devices: u64) -> Result<Option<Running>> {
+    /// Places a pod on a given host with a given seat, if it fits there now.
+    pub(crate) fn place(&mut self, class: usize, both: Both, seat: Seat) -> Result<Option<Running>> {
         let id = self.intern(class)?;
-        let expected = self.reference.place(&self.classes[class].demand, both.slot, devices);
-        match (self.scheduler.place(id, both.id, devices), expected) {
+        let expected = self.reference.place(&self.classes[class].demand, both.slot, seat);
+        match (self.scheduler.place(id, both.id, seat), expected) {
             (Ok(placement), Some(pod)) => {
-                let placed = (placement.host(), placement.devices());
-                if placed != (both.id, devices) {
-                    return mismatch!("the placement says {placed:?}, want {both:?} and {devices:b}");
+                let placed = (placement.host(), placement.seat());
+                if placed != (both.id, seat) {
+                    return mismatch!("the placement says {placed:?}, want {both:?} and {seat:?}");
                 }
-                Ok(Some(Running { placement, pod, slot: both.slot, devices, tracked: None }))
+                Ok(Some(Running { placement, pod, slot: both.slot, seat, tracked: None }))
             }
             (Err(_), None) => Ok(None),
             (engine, reference) => {
                 let fits = reference.is_some();
-                mismatch!(
-                    "placing class {class} at {both:?} with devices {devices:b}: {engine:?}, fits: {fits}"
-                )
+                mismatch!("placing class {class} at {both:?} with {seat:?}: {engine:?}, fits: {fits}")
             }
         }
     }
@@ -297,9 +295,9 @@ fn agree(error: &HostError, refused: Refused) -> Result<()> {
 }
 
 fn compare(class: usize, choice: Option<Choice>, expected: Option<&Candidate>) -> Result<()> {
-    let engine = choice.map(|choice| (choice.host.index(), choice.devices, choice.score));
-    if engine != expected.map(|best| (best.slot, best.devices, best.score)) {
-        return mismatch!("class {class} is best on {engine:?} (slot, devices, score), want {expected:?}");
+    let engine = choice.map(|choice| (choice.host.index(), choice.seat(), choice.score));
+    if engine != expected.map(|best| (best.slot, best.seat, best.score)) {
+        return mismatch!("class {class} is best on {engine:?} (slot, seat, score), want {expected:?}");
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod kubernetes;
 mod machine;
 mod meridian;
 mod near;
+mod numa;
 mod pods;
 mod preemption;
 mod preference;
@@ -22,7 +23,7 @@ mod supply;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use meridian_engine::{Demand, Host, Profile};
+use meridian_engine::{Demand, Host, Profile, Seat};
 
 pub(crate) use self::gang::Gang;
 pub(crate) use self::machine::{Machine, PodId};
@@ -54,8 +55,8 @@ pub(crate) struct Around {
 pub(crate) struct Candidate {
     pub(crate) slot: usize,
     pub(crate) name: String,
-    /// The mask of the devices the pod would get.
-    pub(crate) devices: u64,
+    /// The devices and NUMA nodes the pod would get.
+    pub(crate) seat: Seat,
     pub(crate) score: i64,
     pub(crate) parts: Vec<Part>,
 }
@@ -203,7 +204,10 @@ impl Reference {
             .map(|(&(slot, machine), scored)| Candidate {
                 slot,
                 name: machine.host.name.clone(),
-                devices: scored.devices,
+                seat: Seat {
+                    devices: scored.devices,
+                    numa: numa::choose(machine, demand).expect("a feasible host has the nodes"),
+                },
                 score: scored.parts.iter().map(|part| part.score * part.weight).sum(),
                 parts: scored.parts,
             })
@@ -229,21 +233,21 @@ impl Reference {
         hosts.any(|idle| filter::refusals(&self.profile.filters, &idle, demand, &around).is_empty())
     }
 
-    /// Starts the pod on a host with these devices, if they fit there now.
-    pub(crate) fn place(&mut self, demand: &Rc<Demand>, slot: usize, devices: u64) -> Option<PodId> {
-        let placed = self.try_place(demand, slot, devices)?;
+    /// Starts the pod on a host with this seat, if they fit there now.
+    pub(crate) fn place(&mut self, demand: &Rc<Demand>, slot: usize, seat: Seat) -> Option<PodId> {
+        let placed = self.try_place(demand, slot, seat)?;
         self.learned.place(demand);
         Some(placed)
     }
 
     /// Starts a pod that may be stopped again at once, so nothing is learned from it.
-    fn try_place(&mut self, demand: &Rc<Demand>, slot: usize, devices: u64) -> Option<PodId> {
+    fn try_place(&mut self, demand: &Rc<Demand>, slot: usize, seat: Seat) -> Option<PodId> {
         let machine = self.machines.get_mut(slot)?.as_mut()?;
-        if !filter::fits_now(machine, demand, devices) {
+        if !filter::fits_now(machine, demand, seat) {
             return None;
         }
         self.placed += 1;
-        machine.start(self.placed, Rc::clone(demand), devices);
+        machine.start(self.placed, Rc::clone(demand), seat);
         Some(self.placed)
     }
 
@@ -252,9 +256,11 @@ impl Reference {
         self.machines.iter_mut().flatten().any(|machine| machine.stop(pod))
     }
 
-    /// The devices that the pod would get on this host, whether or not anything else fits.
-    pub(crate) fn devices(&self, demand: &Demand, slot: usize) -> Option<u64> {
-        device::choose(&self.profile, &self.learned, self.machine(slot)?, demand)
+    /// The devices and NUMA nodes that the pod would get on this host, whether or not anything else fits.
+    pub(crate) fn seat_on(&self, demand: &Demand, slot: usize) -> Option<Seat> {
+        let machine = self.machine(slot)?;
+        let devices = device::choose(&self.profile, &self.learned, machine, demand)?;
+        Some(Seat { devices, numa: numa::choose(machine, demand)? })
     }
 
     fn present(&self) -> impl Iterator<Item = (usize, &Machine)> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use meridian_engine::{
-    Demand, Devices, Host, Overcommit, Profile, Resources, Runtimes, Search, Taint, Topology,
+    Demand, Devices, Host, NumaNode, Overcommit, Profile, Resources, Runtimes, Search, Seat, Taint, Topology,
 };
 
 pub(crate) use self::preemption::Preempting;
@@ -71,6 +71,7 @@ pub(crate) enum Change {
     Devices(Option<Devices>),
     Runtimes(Runtimes),
     Overcommit(Overcommit),
+    Numa(Vec<NumaNode>),
 }
 
 impl Change {
@@ -86,6 +87,7 @@ impl Change {
             Change::Devices(devices) => host.devices = devices,
             Change::Runtimes(runtimes) => host.runtimes = runtimes,
             Change::Overcommit(overcommit) => host.overcommit = overcommit,
+            Change::Numa(numa) => host.numa = numa,
         }
     }
 }
@@ -198,13 +200,13 @@ impl Run {
                     return Ok(());
                 }
                 let running = self.running.swap_remove(pod % self.running.len());
-                let (slot, devices) = (running.slot, running.devices);
+                let (slot, seat) = (running.slot, running.seat);
                 let Some((_, both)) = self.hosts.iter().find(|(_, both)| both.slot == slot).copied() else {
                     return self.pair.release(running).map(|_| ());
                 };
                 let class = self.class(*class, demands);
                 self.pair.release(running)?;
-                self.running.extend(self.pair.place(class, both, devices)?);
+                self.running.extend(self.pair.place(class, both, seat)?);
                 Ok(())
             }
         }
@@ -221,8 +223,12 @@ impl Run {
         let class = self.pair.class(demand);
         let Some(both) = self.host(host) else { return Ok(()) };
         self.pair.admits(class, both)?;
-        let devices = devices.or_else(|| self.pair.reference.devices(demand, both.slot)).unwrap_or(0);
-        self.running.extend(self.pair.place(class, both, devices)?);
+        let seat = match devices {
+            // Often as many nodes as are asked for, on which there may be room and the devices.
+            Some(devices) => Seat { devices, numa: (devices >> 3 & 3) as u32 },
+            None => self.pair.reference.seat_on(demand, both.slot).unwrap_or_default(),
+        };
+        self.running.extend(self.pair.place(class, both, seat)?);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod constraint;
 mod device;
 mod gang;
 mod machine;
+mod numa;
 mod tie;
 
 use std::collections::BTreeMap;
@@ -61,7 +62,7 @@ impl Story {
 
     /// The mask of the devices that the pod gets.
     fn schedule_devices(&mut self, demand: &Demand) -> Option<u64> {
-        self.start(demand).map(|running| running.devices)
+        self.start(demand).map(|running| running.seat.devices)
     }
 
     /// False when the host was removed meanwhile.

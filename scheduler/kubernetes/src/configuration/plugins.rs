@@ -59,7 +59,7 @@ const fn known(name: &'static str, filter: Option<FilterPlugin>, score: Option<(
 }
 
 /// All plugins of the engine that a file can name, in the order in which filters are asked.
-const KNOWN: [Known; 13] = [
+const KNOWN: [Known; 14] = [
     known("NodeUnschedulable", Some(FilterPlugin::NodeUnschedulable), None),
     known("NodeName", Some(FilterPlugin::NodeName), None),
     known("TaintToleration", Some(FilterPlugin::TaintToleration), Some((Scorer::TaintToleration, 3))),
@@ -79,6 +79,13 @@ const KNOWN: [Known; 13] = [
     Known {
         name: "DeviceFit",
         filter: Some(FilterPlugin::DeviceFit),
+        scorer: None,
+        default: Some(1),
+        ours: true,
+    },
+    Known {
+        name: "NumaTopology",
+        filter: Some(FilterPlugin::NumaTopology),
         scorer: None,
         default: Some(1),
         ours: true,

@@ -109,6 +109,7 @@ fn plugins_are_enabled_and_disabled_as_in_kube_scheduler() {
             FilterPlugin::NodePorts,
             FilterPlugin::NodeResourcesFit,
             FilterPlugin::DeviceFit,
+            FilterPlugin::NumaTopology,
             FilterPlugin::PodTopologySpread,
             FilterPlugin::InterPodAffinity,
         ]
@@ -122,6 +123,7 @@ fn plugins_are_enabled_and_disabled_as_in_kube_scheduler() {
             FilterPlugin::NodePorts,
             FilterPlugin::NodeResourcesFit,
             FilterPlugin::DeviceFit,
+            FilterPlugin::NumaTopology,
         ]
     );
 }

@@ -1,14 +1,17 @@
-//! What a Node says of the virtual machines that its host may run.
+//! What a Node says of its host as a machine: which runtimes are ready, how far it may be overcommitted, and its NUMA nodes.
 
-use meridian_engine::{MAX_OVERCOMMIT, Overcommit, Runtimes};
+use meridian_engine::{MAX_OVERCOMMIT, NumaNode, Overcommit, Runtimes};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::{ObjectError, invalid};
 use crate::quantity::Quantity;
-use crate::tree::Path;
+use crate::resources::{Listed, ResourceList};
+use crate::tree::{Path, read};
 
 const CPU_OVERCOMMIT: &str = "meridian.io/cpu-overcommit";
 const MEMORY_OVERCOMMIT: &str = "meridian.io/memory-overcommit";
+const NUMA_NODES: &str = "meridian.io/numa-nodes";
 
 /// The conditions by which agents tell of their runtimes.
 const CONTAINERS_READY: &str = "ContainerRuntimeReady";
@@ -22,6 +25,8 @@ pub(super) struct Annotations<'a> {
     cpu_overcommit: Option<&'a str>,
     #[serde(rename = "meridian.io/memory-overcommit")]
     memory_overcommit: Option<&'a str>,
+    #[serde(rename = "meridian.io/numa-nodes")]
+    numa_nodes: Option<&'a str>,
 }
 
 #[derive(Default, Deserialize)]
@@ -40,6 +45,25 @@ impl Annotations<'_> {
             memory_percent: percent(self.memory_overcommit, MEMORY_OVERCOMMIT)?
                 .unwrap_or(none.memory_percent),
         })
+    }
+}
+
+impl Annotations<'_> {
+    /// The NUMA nodes, a list of what each has: `[{"cpu": "32", "memory": "128Gi", "hugepages-1Gi": "16Gi"}, ...]`.
+    pub(super) fn numa(&self) -> Result<Vec<NumaNode>, ObjectError> {
+        let Some(text) = self.numa_nodes else { return Ok(Vec::new()) };
+        let root = Path::Root.field("metadata");
+        let root = root.field("annotations");
+        let path = root.field(NUMA_NODES);
+        let given: Value = serde_json::from_str(text)
+            .map_err(|_| invalid(path, text, "a list of resources, one for each NUMA node, as JSON"))?;
+        let listed: Vec<Listed<'_>> = read(&given, &path)?;
+        let node = |(number, listed): (usize, &Listed<'_>)| {
+            let path = path.item(number);
+            let resources = ResourceList::from_listed(listed, &path)?.to_resources(&path)?;
+            Ok(NumaNode { resources, devices: 0 })
+        };
+        listed.iter().enumerate().map(node).collect()
     }
 }
 
@@ -118,5 +142,28 @@ mod tests {
             assert_eq!(error, want);
         }
         assert!(read(json!(4)).is_err());
+    }
+
+    #[test]
+    fn numa_nodes_are_lists_of_resources() {
+        let read = |text: &str| {
+            host_from_node(&node(json!({"meridian.io/numa-nodes": text}), json!([]))).map(|host| host.numa)
+        };
+        let nodes =
+            read(r#"[{"cpu": "32", "memory": "1Gi", "hugepages-1Gi": "2Gi"}, {"cpu": "31500m"}]"#).unwrap();
+        assert_eq!(nodes.len(), 2);
+        assert_eq!((nodes[0].resources.cpu_milli, nodes[1].resources.cpu_milli), (32_000, 31_500));
+        assert_eq!(nodes[0].resources.extended["hugepages-1Gi"], 2 << 30);
+        let path = "metadata.annotations[\"meridian.io/numa-nodes\"]";
+        for (text, want) in [
+            ("two", format!("{path} is \"two\", want a list of resources, one for each NUMA node, as JSON")),
+            (r#"[{"cpu": "-1"}]"#, format!("{path}[0].cpu is -1, want at least 0")),
+            (r#"[{}, {"memory": "lots"}]"#, format!("{path}[1].memory: quantity \"lots\"")),
+            ("{}", format!("{path}: invalid type")),
+            ("[{},{},{},{},{},{},{},{},{}]", "host n: 9 NUMA nodes, want at most 8".to_owned()),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with(&want), "{error}, want {want}");
+        }
     }
 }

@@ -9,6 +9,7 @@
 
 use meridian_engine::{Resources, ScoringRequests};
 
+use super::numa::check_pages;
 use super::spec::{Container, ContainerStatus, PodSpec, PodStatus, ResourceRequirements};
 use crate::error::{ObjectError, invalid};
 use crate::quantity::Quantity;
@@ -150,7 +151,10 @@ fn checked<'a>(
 ) -> Result<ResourceList<'a>, ObjectError> {
     match listed.keys().find(|name| !allowed(name)) {
         Some(name) => Err(invalid(format!("{path}: a resource"), name, want)),
-        None => ResourceList::from_listed(listed, path),
+        None => {
+            listed.iter().try_for_each(|(name, quantity)| check_pages(name, *quantity, path))?;
+            ResourceList::from_listed(listed, path)
+        }
     }
 }
 

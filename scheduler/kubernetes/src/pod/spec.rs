@@ -28,9 +28,22 @@ pub(super) struct Metadata<'a> {
     #[serde(borrow)]
     pub(super) labels: BTreeMap<&'a str, &'a str>,
     pub(super) deletion_timestamp: Option<IgnoredAny>,
-    pub(super) annotations: BTreeMap<String, IgnoredAny>,
+    #[serde(borrow)]
+    pub(super) annotations: PodAnnotations<'a>,
     #[serde(borrow)]
     pub(super) owner_references: Vec<OwnerReference<'a>>,
+}
+
+/// The annotations of a Pod that matter here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PodAnnotations<'a> {
+    #[serde(rename = "kubernetes.io/config.mirror")]
+    pub(super) mirror: Option<IgnoredAny>,
+    #[serde(rename = "meridian.io/numa-nodes")]
+    pub(super) numa_nodes: Option<&'a str>,
+    #[serde(rename = "meridian.io/cpu-policy")]
+    pub(super) cpu_policy: Option<&'a str>,
 }
 
 #[derive(Default, Deserialize)]

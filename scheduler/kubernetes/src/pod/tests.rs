@@ -1,6 +1,6 @@
 use meridian_engine::{
-    HostPort, Operator, PreferredTerm, Protocol, Requirement, Resources, ScoringRequests, SelectorTerm,
-    TaintEffect, Toleration, TolerationOperator,
+    HostPort, NumaDemand, Operator, PreferredTerm, Protocol, Requirement, Resources, ScoringRequests,
+    SelectorTerm, TaintEffect, Toleration, TolerationOperator,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -592,4 +592,73 @@ fn a_virtual_machine_stands_in_the_place_of_containers() {
     let wrong = pod(json!({"virtualMachine": {"resources": {"requests": {"gold": "1"}}}})).unwrap_err();
     let want = "spec.virtualMachine.resources.requests: a resource is \"gold\"";
     assert!(wrong.to_string().starts_with(want), "{wrong}");
+}
+
+#[test]
+fn annotations_ask_for_numa_nodes_and_cpus_of_ones_own() {
+    let pod = |annotations: Value, requests: Value| {
+        let spec = json!({"containers": [{"name": "c", "resources": {"limits": requests}}]});
+        pod_from_object(&json!({"metadata": {"name": "p", "annotations": annotations}, "spec": spec}))
+    };
+    let numa = |annotations| pod(annotations, json!({"cpu": "4", "memory": "8Gi"})).unwrap().demand.numa;
+    assert_eq!(numa(json!({"example.com/other": "1"})), None);
+    assert_eq!(numa(json!({"meridian.io/cpu-policy": "shared"})), None);
+    let (nodes, policy) = ("meridian.io/numa-nodes", "meridian.io/cpu-policy");
+    assert_eq!(numa(json!({nodes: "2"})), Some(NumaDemand { nodes: 2, pinned: false }));
+    assert_eq!(numa(json!({policy: "dedicated"})), Some(NumaDemand { nodes: 1, pinned: true }));
+    let cpus = |cpu: &str| json!({"cpu": cpu, "memory": "1Gi"});
+    let pages = json!({"cpu": "2", "hugepages-1Gi": "3Gi"});
+    for (annotations, requests, want) in [
+        (
+            json!({nodes: "9"}),
+            cpus("4"),
+            "metadata.annotations[\"meridian.io/numa-nodes\"] is \"9\", want 1 to 8",
+        ),
+        (
+            json!({policy: "mine"}),
+            cpus("4"),
+            "metadata.annotations[\"meridian.io/cpu-policy\"] is \"mine\", want shared or",
+        ),
+        (
+            json!({policy: "dedicated"}),
+            cpus("1500m"),
+            "cpu is 1500 thousandths, want whole CPUs on each of 1 NUMA nodes",
+        ),
+        (
+            json!({policy: "dedicated", nodes: "2"}),
+            cpus("3"),
+            "cpu is 3000 thousandths, want whole CPUs on each of 2",
+        ),
+        (
+            json!({nodes: "2"}),
+            pages,
+            "metadata.annotations[\"meridian.io/numa-nodes\"] is \"2\", want as many hugepages-1Gi",
+        ),
+    ] {
+        let error = pod(annotations, requests).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}, want {want}");
+    }
+}
+
+#[test]
+fn huge_pages_come_whole() {
+    let pod = |requests: Value| {
+        let spec = json!({"containers": [{"name": "c", "resources": {"limits": requests}}]});
+        pod_from_object(&json!({"metadata": {"name": "p"}, "spec": spec}))
+    };
+    let demand = pod(json!({"cpu": "1", "hugepages-2Mi": "6Mi"})).unwrap().demand;
+    assert_eq!(demand.requests.extended, [("hugepages-2Mi".to_owned(), 6 << 20)].into());
+    for (requests, want) in [
+        (
+            json!({"hugepages-2Mi": "3Mi"}),
+            "limits.hugepages-2Mi is 3145728, want a multiple of the page size, 2097152",
+        ),
+        (
+            json!({"hugepages-huge": "2Mi"}),
+            "limits: a resource is \"hugepages-huge\", want hugepages-<size>, such as",
+        ),
+    ] {
+        let error = pod(requests).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}, want {want}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meridian_engine::{Choice, ClassId, Next, Placement};
+use meridian_engine::{Choice, ClassId, Next, Placement, Seat};
 use meridian_proto::v1;
 
 use super::Core;
@@ -109,12 +109,13 @@ impl Core {
             candidates
         };
         let choice = *candidates.first()?;
-        match self.scheduler.place(class, choice.host, choice.devices) {
+        match self.scheduler.place(class, choice.host, choice.seat()) {
             Ok(placement) => Some(Placed { placement, candidates }),
             // What the choice rests on has gone wrong: this derives it anew.
             Err(_) => {
                 let placement = self.scheduler.schedule(class)?;
-                let choice = Choice { host: placement.host(), devices: placement.devices(), score: 0 };
+                let Seat { devices, numa } = placement.seat();
+                let choice = Choice { host: placement.host(), devices, numa, score: 0 };
                 Some(Placed { placement, candidates: vec![choice] })
             }
         }
@@ -145,7 +146,7 @@ impl Core {
     }
 
     pub(super) fn decided_host(&self, choice: &Choice) -> Option<v1::DecidedHost> {
-        let Choice { host, devices, score } = *choice;
+        let Choice { host, devices, numa, score } = *choice;
         let record = self.mirror.record(host)?;
         let feed = self.mirror.feeds.get(record.feed)?;
         Some(v1::DecidedHost {
@@ -154,6 +155,7 @@ impl Core {
             incarnation: record.news.incarnation,
             devices,
             score,
+            numa,
         })
     }
 }

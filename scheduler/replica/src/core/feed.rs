@@ -3,7 +3,7 @@
 //! A full account is collected beside what is known already and takes its place when it is complete; what did not change
 //! in between stays as it is. So a feed that starts again, or breaks off in the middle, leaves no half a picture.
 
-use meridian_engine::{ClassId, Constraints, Demand, DeviceDemand, HostId};
+use meridian_engine::{ClassId, Constraints, Demand, DeviceDemand, HostId, Seat};
 use meridian_proto::v1;
 use meridian_wire::{demand_from_message, host_from_message};
 use rustc_hash::FxHashMap;
@@ -197,7 +197,7 @@ impl Core {
     }
 
     fn entry(&mut self, feed: usize, entry: v1::LedgerEntry) -> Result<(), Violation> {
-        let v1::LedgerEntry { claim, tenant, uid, host, demand, devices } = entry;
+        let v1::LedgerEntry { claim, tenant, uid, host, demand, devices, numa } = entry;
         let claim = claim.ok_or(Violation::Empty)?;
         let Some(state) = self.feeds.get(feed) else { return Ok(()) };
         let class = *state.demands.get(&demand).ok_or(Violation::UnknownDemand { number: demand })?;
@@ -217,7 +217,8 @@ impl Core {
             self.classes.hold(class);
         }
         let tenant = self.tenants.intern(&tenant, &mut self.queue);
-        let entry = Entry { host, class, devices, uid: Uid::new(&uid), tenant, placement: None };
+        let entry =
+            Entry { host, class, seat: Seat { devices, numa }, uid: Uid::new(&uid), tenant, placement: None };
         match self.account(feed) {
             Some(account) => {
                 account.said += 1;
@@ -370,8 +371,5 @@ impl Core {
 }
 
 fn is_same(one: &Entry, other: &Entry) -> bool {
-    one.class == other.class
-        && one.tenant == other.tenant
-        && one.devices == other.devices
-        && one.uid == other.uid
+    one.class == other.class && one.tenant == other.tenant && one.seat == other.seat && one.uid == other.uid
 }

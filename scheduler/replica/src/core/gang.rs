@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_engine::{Choice, ClassId, Gang, PlacedGang, Waiting, WaitingGroup};
+use meridian_engine::{Choice, ClassId, Gang, PlacedGang, Seat, Waiting, WaitingGroup};
 use meridian_proto::v1;
 use meridian_wire::PodGroup;
 use rustc_hash::FxHashMap;
@@ -186,8 +186,8 @@ impl Core {
         for member in placed.members {
             let Some(pod) = waiting.get_mut(&member.class).and_then(VecDeque::pop_front) else { continue };
             let key = PodKey::from_number(pod.pod);
-            let (host, devices) = (member.placement.host(), member.placement.devices());
-            let host = self.decided_host(&Choice { host, devices, score: member.score });
+            let (host, Seat { devices, numa }) = (member.placement.host(), member.placement.seat());
+            let host = self.decided_host(&Choice { host, devices, numa, score: member.score });
             if let Some(pod) = self.pods.get(key) {
                 charge(&mut self.queue, pod.tenant, &member.placement);
             }

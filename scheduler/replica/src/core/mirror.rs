@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
-use meridian_engine::{ClassId, Host, HostId, Placement, Queue, Scheduler, Taint, TaintEffect, TenantId};
+use meridian_engine::{
+    ClassId, Demand, Host, HostId, Placement, Queue, Scheduler, Seat, Taint, TaintEffect, TenantId,
+};
 use meridian_proto::v1;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -29,7 +31,7 @@ pub(crate) struct Entry {
     pub(crate) host: u32,
     /// `None`: what it takes cannot be read.
     pub(crate) class: Option<ClassId>,
-    pub(crate) devices: u64,
+    pub(crate) seat: Seat,
     pub(crate) uid: Uid,
     pub(crate) tenant: TenantId,
     /// Its hold in the cell, below what is free where it does not fit; `None` while it holds nothing.
@@ -442,11 +444,19 @@ impl Mirror {
     }
 }
 
+/// What an entry has by number. The ledger counts what it can: the seat may name what its demand does not have any more.
+fn seat(entry: &Entry, demand: &Demand) -> Seat {
+    Seat {
+        devices: if demand.devices.is_some() { entry.seat.devices } else { 0 },
+        numa: if demand.numa.is_some() { entry.seat.numa } else { 0 },
+    }
+}
+
 /// Takes an entry's room in the cell, if there is any.
 fn place(entry: &Entry, host: HostId, scheduler: &mut Scheduler, queue: &mut Queue) -> Option<Placement> {
     let class = entry.class?;
-    let has_devices = scheduler.demand(class).is_some_and(|demand| demand.devices.is_some());
-    let placement = scheduler.place(class, host, if has_devices { entry.devices } else { 0 }).ok()?;
+    let seat = seat(entry, scheduler.demand(class)?);
+    let placement = scheduler.place(class, host, seat).ok()?;
     charge(queue, entry.tenant, &placement);
     Some(placement)
 }
@@ -454,8 +464,8 @@ fn place(entry: &Entry, host: HostId, scheduler: &mut Scheduler, queue: &mut Que
 /// Takes an entry's room though it is not free.
 fn hold(entry: &Entry, host: HostId, scheduler: &mut Scheduler, queue: &mut Queue) -> Option<Placement> {
     let class = entry.class?;
-    let has_devices = scheduler.demand(class).is_some_and(|demand| demand.devices.is_some());
-    let placement = scheduler.nominate(class, host, if has_devices { entry.devices } else { 0 }).ok()?;
+    let seat = seat(entry, scheduler.demand(class)?);
+    let placement = scheduler.nominate(class, host, seat).ok()?;
     charge(queue, entry.tenant, &placement);
     Some(placement)
 }

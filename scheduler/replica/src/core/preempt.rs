@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_engine::{Choice, ClassId, Preemption, Running};
+use meridian_engine::{Choice, ClassId, Preemption, Running, Seat};
 use meridian_proto::v1;
 use rustc_hash::FxHashMap;
 
@@ -277,9 +277,9 @@ impl Core {
         }
         let Some(preemption) = self.scheduler.preempt_within(class, priority, tenant as u32) else { return };
         let Some(victims) = self.victims_of(tenant, &preemption) else { return };
-        let Preemption { host, devices, .. } = preemption;
-        let Some(decided) = self.decided_host(&Choice { host, devices, score: 0 }) else { return };
-        let Ok(mut placement) = self.scheduler.nominate(class, host, devices) else { return };
+        let Preemption { host, devices, numa, .. } = preemption;
+        let Some(decided) = self.decided_host(&Choice { host, devices, numa, score: 0 }) else { return };
+        let Ok(mut placement) = self.scheduler.nominate(class, host, Seat { devices, numa }) else { return };
         let running = Running {
             pod: u64::MAX,
             priority,

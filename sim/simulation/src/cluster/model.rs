@@ -90,9 +90,13 @@ impl<'d> Model<'d> {
             return Ok(());
         };
         let class = class(&mut self.scheduler, pod)?;
-        match self.scheduler.place(class, host, 0) {
+        // Nobody says which NUMA nodes it sits on: those that it would get now.
+        let seat = self.scheduler.seat_on(class, host);
+        match self.scheduler.place(class, host, seat) {
             Ok(placement) => self.held.push(Held { pod, class, placement }),
-            Err(error @ (PlaceError::Insufficient { .. } | PlaceError::PortTaken)) => {
+            Err(
+                error @ (PlaceError::Insufficient { .. } | PlaceError::PortTaken | PlaceError::WrongNuma),
+            ) => {
                 self.caveats.push(format!(
                     "pod {} does not fit on its node {node} beside the others ({error}) and is left out",
                     pod.view.key()

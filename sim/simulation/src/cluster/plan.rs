@@ -197,7 +197,7 @@ impl Placing<'_, '_> {
             // Its host is there: nothing has been removed.
             let _ = self.model.scheduler.release(held.placement);
         }
-        self.model.scheduler.place(class, preemption.host, preemption.devices).ok()
+        self.model.scheduler.place(class, preemption.host, preemption.seat()).ok()
     }
 
     /// One pod on each host that may have it, as the controller of DaemonSets makes them: each names its host and bears

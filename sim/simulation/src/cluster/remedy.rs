@@ -254,9 +254,9 @@ fn kinds(hosts: &[Host]) -> Vec<(&Host, usize)> {
     for host in hosts {
         let mut labels = host.labels.clone();
         labels.remove("kubernetes.io/hostname");
-        let Host { allocatable, pods, taints, devices, runtimes, overcommit, .. } = host;
-        let kind =
-            format!("{allocatable:?} {pods} {labels:?} {taints:?} {devices:?} {runtimes:?} {overcommit:?}");
+        let Host { allocatable, pods, taints, devices, runtimes, overcommit, numa, .. } = host;
+        let machine = (runtimes, overcommit, numa);
+        let kind = format!("{allocatable:?} {pods} {labels:?} {taints:?} {devices:?} {machine:?}");
         kinds.entry(kind).or_insert((host, 0)).1 += 1;
     }
     let mut kinds: Vec<(&Host, usize)> = kinds.into_values().collect();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use meridian_engine::{
-    Constraints, Demand, DeviceDemand, HostPort, MAX_QUANTITY, Operator, PodTerms, PreferredTerm, Protocol,
-    Requirement, Resources, Runtime, ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
+    Constraints, Demand, DeviceDemand, HostPort, MAX_QUANTITY, NumaDemand, Operator, PodTerms, PreferredTerm,
+    Protocol, Requirement, Resources, Runtime, ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
 };
 
 use super::host::{EFFECTS, EXTENDED, KEYS, MODELS, Shapes, TAINT_KEYS, TAINT_VALUES, label_value, name};
@@ -12,8 +12,10 @@ use super::{Random, pods};
 
 /// A demand for a cell with hosts of these shapes.
 pub(crate) fn draw(random: &mut Random, shapes: &Shapes, hosts: usize, sociable: usize) -> Demand {
-    let requests = requests(random, shapes);
+    let mut requests = requests(random, shapes);
+    let numa = (shapes.has_numa() && random.percent(40)).then(|| numa(random, &mut requests));
     Demand {
+        numa,
         scoring: scoring(random, &requests),
         requests,
         devices: random.percent(35).then(|| devices(random)),
@@ -76,6 +78,16 @@ fn scoring(random: &mut Random, requests: &Resources) -> ScoringRequests {
         cpu_milli: counted(requests.cpu_milli, 100),
         memory: counted(requests.memory, 200 << 20),
     }
+}
+
+/// One node mostly; CPUs that are pinned are made whole.
+fn numa(random: &mut Random, requests: &mut Resources) -> NumaDemand {
+    let numa = NumaDemand { nodes: *random.pick(&[1, 1, 1, 2, 2, 3]), pinned: random.percent(50) };
+    if numa.pinned {
+        let each = 1_000 * i64::from(numa.nodes);
+        requests.cpu_milli = (requests.cpu_milli / each).max(1) * each;
+    }
+    numa
 }
 
 fn devices(random: &mut Random) -> DeviceDemand {

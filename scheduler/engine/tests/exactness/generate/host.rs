@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use meridian_engine::{Devices, Host, MAX_QUANTITY, Overcommit, Resources, Runtimes, Taint, TaintEffect};
+use meridian_engine::{
+    Devices, Host, MAX_QUANTITY, NumaNode, Overcommit, Resources, Runtimes, Taint, TaintEffect,
+};
 
 use super::Random;
 
@@ -42,14 +44,16 @@ struct Shape {
     pods: i64,
     devices: Option<Devices>,
     overcommit: Overcommit,
+    numa: Vec<NumaNode>,
 }
 
 impl Shapes {
     /// With `uneven`, hosts of one shape offer a little less or more than each other.
     pub(crate) fn draw(random: &mut Random, uneven: bool) -> Self {
         let with_devices = *random.pick(&[0, 0, 50, 90]);
+        let with_numa = *random.pick(&[0, 0, 50, 90]);
         Shapes {
-            shapes: random.several(1..=4, |random| Shape::draw(random, with_devices)),
+            shapes: random.several(1..=4, |random| Shape::draw(random, with_devices, with_numa)),
             labelled: *random.pick(&[0, 50, 95]),
             tainted: *random.pick(&[0, 0, 10, 60]),
             cordoned: *random.pick(&[0, 0, 5, 30]),
@@ -75,8 +79,26 @@ impl Shapes {
             devices: shape.devices,
             runtimes: self.some_runtimes(random),
             overcommit: shape.overcommit,
+            numa: shape.numa,
             name,
         }
+    }
+
+    /// The NUMA nodes of one of the shapes, or none, or fewer, or with less on one of them.
+    pub(crate) fn some_numa(&self, random: &mut Random) -> Vec<NumaNode> {
+        let mut numa = random.pick(&self.shapes).numa.clone();
+        match (random.below(4), numa.last_mut()) {
+            (0, _) => numa.clear(),
+            (1, _) => drop(numa.pop()),
+            (2, Some(last)) => last.resources.cpu_milli /= 2,
+            _ => {}
+        }
+        numa
+    }
+
+    /// Whether some host describes NUMA nodes.
+    pub(crate) fn has_numa(&self) -> bool {
+        self.shapes.iter().any(|shape| !shape.numa.is_empty())
     }
 
     pub(crate) fn some_runtimes(&self, random: &mut Random) -> Runtimes {
@@ -126,8 +148,8 @@ impl Shapes {
 }
 
 impl Shape {
-    fn draw(random: &mut Random, with_devices: usize) -> Self {
-        Shape {
+    fn draw(random: &mut Random, with_devices: usize, with_numa: usize) -> Self {
+        let mut shape = Shape {
             allocatable: Resources {
                 cpu_milli: *random.pick(&[
                     1_000,
@@ -155,8 +177,40 @@ impl Shape {
             pods: *random.pick(&[1, 3, 8, 8, 32, 110, 110]),
             devices: devices(random, with_devices),
             overcommit: overcommit(random),
+            numa: Vec::new(),
+        };
+        if random.percent(with_numa) {
+            shape.numa = numa(random, &shape);
         }
+        shape
     }
+}
+
+/// Nodes that have about as much as the host together; devices are divided between them, some to none.
+fn numa(random: &mut Random, shape: &Shape) -> Vec<NumaNode> {
+    let count = *random.pick(&[1, 2, 2, 2, 4, 8]);
+    let names: Vec<&String> = shape.allocatable.extended.keys().filter(|_| random.percent(70)).collect();
+    let devices = shape.devices.as_ref().map_or(0, |devices| u64::from(devices.count));
+    let each = devices / count;
+    (0..count)
+        .map(|number| {
+            let share = |quantity: i64| quantity / count as i64;
+            let extended = names
+                .iter()
+                .map(|name| ((*name).clone(), share(shape.allocatable.extended[*name])))
+                .collect();
+            let low = ((1_u128 << each) - 1) as u64;
+            NumaNode {
+                resources: Resources {
+                    cpu_milli: share(shape.allocatable.cpu_milli),
+                    memory: share(shape.allocatable.memory),
+                    ephemeral_storage: 0,
+                    extended,
+                },
+                devices: if each == 0 { 0 } else { low << (number * each) },
+            }
+        })
+        .collect()
 }
 
 pub(crate) fn overcommit(random: &mut Random) -> Overcommit {

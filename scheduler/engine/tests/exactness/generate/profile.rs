@@ -53,6 +53,7 @@ fn mixed(random: &mut Random, arithmetic: Arithmetic) -> Profile {
         let optional = !matches!(
             filter,
             FilterPlugin::RuntimeReady
+                | FilterPlugin::NumaTopology
                 | FilterPlugin::NodePorts
                 | FilterPlugin::NodeResourcesFit
                 | FilterPlugin::DeviceFit

@@ -187,10 +187,11 @@ fn mask(random: &mut Random) -> Option<u64> {
 }
 
 fn change(random: &mut Random, shapes: &Shapes, names: &mut usize) -> Change {
-    match random.below(14) {
+    match random.below(16) {
         0 => Change::Nothing,
         12 => Change::Runtimes(shapes.some_runtimes(random)),
         13 => Change::Overcommit(overcommit(random)),
+        14 | 15 => Change::Numa(shapes.some_numa(random)),
         1 if random.percent(30) => Change::Name(name(random.below(*names + 1))),
         1 => Change::Name(name(fresh(names))),
         2 | 3 => Change::Cordon(random.percent(50)),

@@ -60,10 +60,10 @@ impl Pair {
         };
         let engine: Vec<_> = members
             .iter()
-            .map(|member| (member.placement.host().index(), member.placement.devices(), member.score))
+            .map(|member| (member.placement.host().index(), member.placement.seat(), member.score))
             .collect();
         let reference: Vec<_> =
-            started.pods.iter().map(|(_, best)| (best.slot, best.devices, best.score)).collect();
+            started.pods.iter().map(|(_, best)| (best.slot, best.seat, best.score)).collect();
         if (engine, domain(within.as_ref())) != (reference, started.domain.clone()) {
             return mismatch!("the gang is placed as {members:?} in {within:?}, want {started:?}");
         }
@@ -71,7 +71,7 @@ impl Pair {
             placement: member.placement,
             pod,
             slot: best.slot,
-            devices: best.devices,
+            seat: best.seat,
             tracked: None,
         });
         Ok(Some(running.collect()))

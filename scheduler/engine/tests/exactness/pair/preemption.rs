@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use meridian_engine::Running as Tracked;
+use meridian_engine::{Running as Tracked, Seat};
 
 use super::{Both, Mismatch, Pair, Result, Running};
 use crate::reference::Preempted;
@@ -47,7 +47,7 @@ impl Pair {
         };
         let engine = preemption.as_ref().map(|preemption| Preempted {
             slot: preemption.host.index(),
-            devices: preemption.devices,
+            seat: preemption.seat(),
             victims: preemption.victims.clone(),
             leaving: preemption.leaving.clone(),
             violations: preemption.violations,
@@ -64,25 +64,32 @@ impl Pair {
         Ok(host.zip(expected))
     }
 
-    /// A mask of as many devices as the class asks for.
-    pub(crate) fn some_devices(&self, class: usize, seed: u64) -> u64 {
-        let wanted = self.classes[class].demand.devices.as_ref().map_or(0, |devices| devices.count);
-        ((1_u64 << wanted.min(63)) - 1) << (seed % 3)
+    /// As many devices and NUMA nodes as the class asks for.
+    pub(crate) fn some_seat(&self, class: usize, seed: u64) -> Seat {
+        let demand = &self.classes[class].demand;
+        let (devices, nodes) = (
+            demand.devices.as_ref().map_or(0, |devices| devices.count),
+            demand.numa.map_or(0, |numa| numa.nodes),
+        );
+        Seat {
+            devices: ((1_u64 << devices.min(63)) - 1) << (seed % 3),
+            numa: ((1_u32 << nodes) - 1) << (seed / 3 % 2),
+        }
     }
 
     /// Has both keep room for a pod that others have still.
-    pub(crate) fn nominate(&mut self, class: usize, both: Both, devices: u64) -> Result<Option<Running>> {
+    pub(crate) fn nominate(&mut self, class: usize, both: Both, seat: Seat) -> Result<Option<Running>> {
         let id = self.intern(class)?;
         let demand = Rc::clone(&self.classes[class].demand);
-        let expected = self.reference.nominate(&demand, both.slot, devices);
-        match (self.scheduler.nominate(id, both.id, devices), expected) {
+        let expected = self.reference.nominate(&demand, both.slot, seat);
+        match (self.scheduler.nominate(id, both.id, seat), expected) {
             (Ok(placement), Some(pod)) => {
-                Ok(Some(Running { placement, pod, slot: both.slot, devices, tracked: None }))
+                Ok(Some(Running { placement, pod, slot: both.slot, seat, tracked: None }))
             }
             (Err(_), None) => Ok(None),
             (engine, reference) => {
                 let fits = reference.is_some();
-                mismatch!("nominating class {class} at {both:?} ({devices:b}): {engine:?}, fits: {fits}")
+                mismatch!("nominating class {class} at {both:?} ({seat:?}): {engine:?}, fits: {fits}")
             }
         }
     }

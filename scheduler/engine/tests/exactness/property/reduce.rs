@@ -102,12 +102,13 @@ impl Search {
 
     /// Takes features away from hosts, demands and steps.
     fn simplify(&mut self) {
-        let host: [fn(&mut Host); 7] = [
+        let host: [fn(&mut Host); 8] = [
             |host| host.labels.clear(),
             |host| host.taints.clear(),
             |host| host.unschedulable = false,
             |host| host.devices = None,
             |host| host.overcommit = Overcommit::default(),
+            |host| host.numa.clear(),
             |host| host.allocatable.extended.clear(),
             |host| host.allocatable.ephemeral_storage = 0,
         ];
@@ -120,7 +121,7 @@ impl Search {
                 }
             }
         }
-        let demand: [fn(&mut Demand); 18] = [
+        let demand: [fn(&mut Demand); 19] = [
             |demand| *demand = Demand::default(),
             |demand| demand.constraints = Constraints::default(),
             |demand| demand.constraints.preferred.clear(),
@@ -130,6 +131,7 @@ impl Search {
             |demand| demand.ports.clear(),
             |demand| demand.devices = None,
             |demand| demand.runtime = Runtime::Containers,
+            |demand| demand.numa = None,
             |demand| demand.requests.extended.clear(),
             |demand| (demand.requests.memory, demand.scoring.memory) = (0, 0),
             |demand| demand.terms = PodTerms::default(),

@@ -3,6 +3,7 @@
 use meridian_engine::{Demand, Profile, ScorePlugin, TypicalPod};
 
 use super::machine::Machine;
+use super::numa;
 use super::supply::Learned;
 
 /// The mask of the devices that the pod gets on this host; `None` when too few have enough free.
@@ -14,8 +15,10 @@ pub(crate) fn choose(
 ) -> Option<u64> {
     let Some(wanted) = &demand.devices else { return Some(0) };
     let free = machine.free_devices();
-    let fitting: Vec<usize> =
-        (0..free.len()).filter(|number| free[*number] >= i64::from(wanted.milli)).collect();
+    let usable = numa::devices(machine, demand)?;
+    let fitting: Vec<usize> = (0..free.len())
+        .filter(|number| usable >> number & 1 == 1 && free[*number] >= i64::from(wanted.milli))
+        .collect();
     if fitting.len() < wanted.count as usize {
         return None;
     }
@@ -46,8 +49,10 @@ pub(crate) fn choose(
 pub(crate) fn fullest(machine: &Machine, demand: &Demand) -> Option<u64> {
     let Some(wanted) = &demand.devices else { return Some(0) };
     let free = machine.free_devices();
-    let mut fitting: Vec<usize> =
-        (0..free.len()).filter(|number| free[*number] >= i64::from(wanted.milli)).collect();
+    let usable = numa::devices(machine, demand)?;
+    let mut fitting: Vec<usize> = (0..free.len())
+        .filter(|number| usable >> number & 1 == 1 && free[*number] >= i64::from(wanted.milli))
+        .collect();
     if wanted.count == 1 && wanted.milli < 1000 {
         // The sort is stable: of equals the lowest number.
         fitting.sort_by_key(|number| free[*number]);

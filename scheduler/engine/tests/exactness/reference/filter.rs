@@ -1,14 +1,15 @@
 //! Whether a host takes a pod, and in which words it refuses.
 
 use meridian_engine::{
-    Constraints, Demand, FilterPlugin, HostPort, Runtime, Taint, TaintEffect, Toleration, TolerationOperator,
+    Constraints, Demand, FilterPlugin, HostPort, Runtime, Seat, Taint, TaintEffect, Toleration,
+    TolerationOperator,
 };
 
 use super::machine::{Machine, quantity};
-use super::{Around, selector};
+use super::{Around, numa, selector};
 
 /// The order in which the plugins are asked, whatever the order in the profile.
-const ORDER: [FilterPlugin; 10] = [
+const ORDER: [FilterPlugin; 11] = [
     FilterPlugin::NodeUnschedulable,
     FilterPlugin::NodeName,
     FilterPlugin::TaintToleration,
@@ -17,6 +18,7 @@ const ORDER: [FilterPlugin; 10] = [
     FilterPlugin::NodePorts,
     FilterPlugin::NodeResourcesFit,
     FilterPlugin::DeviceFit,
+    FilterPlugin::NumaTopology,
     FilterPlugin::PodTopologySpread,
     FilterPlugin::InterPodAffinity,
 ];
@@ -65,6 +67,12 @@ fn ask(plugin: FilterPlugin, machine: &Machine, demand: &Demand, around: &Around
         }
         FilterPlugin::NodeResourcesFit => missing_resources(machine, demand),
         FilterPlugin::DeviceFit => missing_devices(machine, demand),
+        FilterPlugin::NumaTopology => match &demand.numa {
+            Some(wanted) if machine.host.numa.len() < wanted.nodes as usize => {
+                only(false, "node(s) didn't have the requested NUMA nodes")
+            }
+            _ => only(numa::choose(machine, demand).is_some(), "Insufficient NUMA nodes"),
+        },
         FilterPlugin::PodTopologySpread => {
             around.hard.refusal(machine, demand).map(str::to_owned).into_iter().collect()
         }
@@ -74,9 +82,11 @@ fn ask(plugin: FilterPlugin, machine: &Machine, demand: &Demand, around: &Around
     }
 }
 
-/// Whether what changes with the load allows the pod to start here with these devices.
-pub(crate) fn fits_now(machine: &Machine, demand: &Demand, devices: u64) -> bool {
-    missing_resources(machine, demand).is_empty() && ports_and_devices_free(machine, demand, devices)
+/// Whether what changes with the load allows the pod to start here with this seat.
+pub(crate) fn fits_now(machine: &Machine, demand: &Demand, seat: Seat) -> bool {
+    missing_resources(machine, demand).is_empty()
+        && ports_and_devices_free(machine, demand, seat.devices)
+        && numa::fits(machine, demand, seat)
 }
 
 /// The same but for resources.

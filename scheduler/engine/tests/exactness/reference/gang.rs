@@ -134,8 +134,7 @@ impl Reference {
                 while missing[member] > 0 {
                     let verdict = self.judge_among(demand, started.domain.as_ref());
                     let Some(best) = verdict.candidates.into_iter().next() else { break };
-                    let pod =
-                        self.try_place(demand, best.slot, best.devices).expect("the best host has room");
+                    let pod = self.try_place(demand, best.slot, best.seat).expect("the best host has room");
                     started.pods.push((pod, best));
                     missing[member] -= 1;
                 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use meridian_engine::{Demand, Host, Resources, Running, Runtime};
+use meridian_engine::{Demand, Host, Resources, Running, Runtime, Seat};
 
 use super::Refused;
 
@@ -24,8 +24,8 @@ pub(crate) struct Machine {
 pub(crate) struct Pod {
     pub(crate) id: PodId,
     pub(crate) demand: Rc<Demand>,
-    /// The mask of the devices it has a share of.
-    pub(crate) devices: u64,
+    /// The devices it has a share of, and its NUMA nodes.
+    pub(crate) seat: Seat,
     /// What preemption knows of it.
     pub(crate) running: Option<Running>,
     /// It waits for others to leave.
@@ -55,7 +55,7 @@ pub(crate) fn scored_quantity(demand: &Demand, name: &str) -> i64 {
 
 /// Whether the pod is a virtual machine that shares CPUs and memory with others.
 fn shares(demand: &Demand) -> bool {
-    demand.runtime == Runtime::VirtualMachine
+    demand.runtime == Runtime::VirtualMachine && demand.numa.is_none()
 }
 
 /// Whether the resource is one of those that every host has.
@@ -72,7 +72,7 @@ impl Machine {
     /// Takes another description. The model may not change under pods that use devices; a description without devices
     /// names none, and then takes away the devices but not the model.
     pub(crate) fn replace(&mut self, host: Host) -> Result<(), Refused> {
-        let in_use = self.pods.iter().any(|pod| pod.devices != 0);
+        let in_use = self.pods.iter().any(|pod| pod.seat.devices != 0);
         match &host.devices {
             Some(devices) if in_use && self.model.as_ref() != Some(&devices.model) => {
                 return Err(Refused::DevicesInUse);
@@ -85,8 +85,8 @@ impl Machine {
         Ok(())
     }
 
-    pub(crate) fn start(&mut self, id: PodId, demand: Rc<Demand>, devices: u64) {
-        self.pods.push(Pod { id, demand, devices, running: None, waits: false, is_terminating: false });
+    pub(crate) fn start(&mut self, id: PodId, demand: Rc<Demand>, seat: Seat) {
+        self.pods.push(Pod { id, demand, seat, running: None, waits: false, is_terminating: false });
     }
 
     /// The pod, if it runs here.
@@ -165,7 +165,7 @@ impl Machine {
         for pod in &self.pods {
             let Some(devices) = &pod.demand.devices else { continue };
             for (number, share) in free.iter_mut().enumerate() {
-                if pod.devices & (1 << number) != 0 {
+                if pod.seat.devices & (1 << number) != 0 {
                     *share -= i64::from(devices.milli);
                 }
             }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use meridian_engine::{Demand, Running};
+use meridian_engine::{Demand, Running, Seat};
 
 use super::machine::{Machine, Pod, PodId, quantity};
-use super::{Reference, device, filter};
+use super::{Reference, device, filter, numa};
 
 /// Where the pod would get room, and whose.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Preempted {
     pub(crate) slot: usize,
-    pub(crate) devices: u64,
+    pub(crate) seat: Seat,
     pub(crate) victims: Vec<u64>,
     pub(crate) leaving: Vec<u64>,
     pub(crate) violations: usize,
@@ -54,18 +54,20 @@ impl Reference {
     }
 
     /// Lets a pod take room that others have still, where the host offers enough when idle.
-    pub(crate) fn nominate(&mut self, demand: &Rc<Demand>, slot: usize, devices: u64) -> Option<PodId> {
+    pub(crate) fn nominate(&mut self, demand: &Rc<Demand>, slot: usize, seat: Seat) -> Option<PodId> {
         let machine = self.machines.get_mut(slot)?.as_mut()?;
         let (wanted, count) = (
             demand.devices.as_ref().map_or(0, |wanted| wanted.count),
             machine.host.devices.as_ref().map_or(0, |devices| devices.count),
         );
+        let devices = seat.devices;
         let has_devices = devices.count_ones() == wanted && 64 - devices.leading_zeros() <= count;
-        if !filter::offers(machine, demand) || !has_devices {
+        let idle = Machine { pods: Vec::new(), ..machine.clone() };
+        if !filter::offers(machine, demand) || !has_devices || !numa::fits(&idle, demand, seat) {
             return None;
         }
         self.placed += 1;
-        machine.start(self.placed, Rc::clone(demand), devices);
+        machine.start(self.placed, Rc::clone(demand), seat);
         if let Some(pod) = self.pod_mut(self.placed) {
             pod.waits = true;
         }
@@ -156,7 +158,10 @@ impl Reference {
         let victims: Vec<Running> = victims.iter().filter_map(running).collect();
         let preempted = Preempted {
             slot,
-            devices: device::fullest(&with(&staying), demand)?,
+            seat: Seat {
+                devices: device::fullest(&with(&staying), demand)?,
+                numa: numa::choose(&with(&staying), demand)?,
+            },
             victims: victims.iter().map(|victim| victim.pod).collect(),
             leaving: leaving.iter().map(|leaving| leaving.pod).collect(),
             violations,
@@ -199,5 +204,6 @@ fn is_seated(machine: &Machine, pod: &Pod) -> bool {
     let mut asked = names.chain(requests.extended.keys().map(String::as_str));
     machine.pods.len() as i64 <= machine.host.pods
         && !asked.any(|name| quantity(requests, name) > 0 && machine.free(name) < 0)
-        && filter::ports_and_devices_free(&others, &pod.demand, pod.devices)
+        && filter::ports_and_devices_free(&others, &pod.demand, pod.seat.devices)
+        && numa::fits(&others, &pod.demand, pod.seat)
 }

@@ -69,8 +69,8 @@ impl Run {
             Preempting::Nominate { class, host, devices, priority } => {
                 let class = self.class(*class, demands);
                 let Some(both) = self.host(*host) else { return Ok(()) };
-                let devices = self.pair.some_devices(class, *devices);
-                let nominated = self.pair.nominate(class, both, devices)?;
+                let seat = self.pair.some_seat(class, *devices);
+                let nominated = self.pair.nominate(class, both, seat)?;
                 self.running.extend(nominated);
                 self.preempting(
                     &Preempting::Track { pods: 1, priority: *priority, start: 0, budgets: Vec::new() },
@@ -93,7 +93,7 @@ impl Run {
             }
             self.pair.terminating(running);
         }
-        let Some(mut nominated) = self.pair.nominate(class, both, preempted.devices)? else {
+        let Some(mut nominated) = self.pair.nominate(class, both, preempted.seat)? else {
             return Err(Mismatch(format!("a preemptor is refused: {preempted:?}")));
         };
         self.tracked += 1;

@@ -59,9 +59,12 @@ fn a_pod_is_placed_by_hand_only_where_it_fits() {
     cordoned.unschedulable = true;
     let mut story = Story::new(Profile::meridian(), &[cordoned]);
     let (class, both) = (story.pair.class(&pod(3)), story.hosts["a"]);
-    assert!(story.pair.place(class, both, 0).expect("both agree").is_some(), "the cordon does not count");
-    assert!(story.pair.place(class, both, 0).expect("both agree").is_none(), "1 core is left");
-    assert!(story.pair.place(class, both, 1).expect("both agree").is_none(), "nor is there a device");
+    assert!(
+        story.pair.place(class, both, 0.into()).expect("both agree").is_some(),
+        "the cordon does not count"
+    );
+    assert!(story.pair.place(class, both, 0.into()).expect("both agree").is_none(), "1 core is left");
+    assert!(story.pair.place(class, both, 1.into()).expect("both agree").is_none(), "nor is there a device");
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(super) fn entry(sequence: u64, uid: &str, host: u32, demand: u32) -> v1::Hos
         host,
         demand,
         devices: 0,
+        numa: 0,
     }))
 }
 
