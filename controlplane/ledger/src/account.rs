@@ -300,6 +300,7 @@ fn without_constraints(demand: &Demand) -> Demand {
         devices: demand.devices.clone(),
         runtime: demand.runtime,
         numa: demand.numa,
+        links: demand.links,
         ports: demand.ports.clone(),
         constraints: Constraints::default(),
         identity: demand.identity.clone(),

@@ -309,6 +309,7 @@ fn plain(host: &Host) -> Host {
         devices: host.devices.clone(),
         overcommit: host.overcommit,
         numa: host.numa.clone(),
+        links: host.links.clone(),
         ..Host::default()
     }
 }

@@ -1,7 +1,7 @@
 //! The load-dependent part of a demand, compiled: what a pod takes from the host it is placed on.
 
 use crate::cell::{Amounts, Cell, shareable};
-use crate::demand::{Demand, HostPort, Runtime};
+use crate::demand::{Demand, HostPort, Links, Runtime};
 use crate::host::Overcommit;
 use crate::resource::ResourceId;
 use crate::topology;
@@ -60,6 +60,8 @@ impl NumaAsk {
 pub(crate) struct DeviceAsk {
     pub(crate) count: u32,
     pub(crate) milli: u16,
+    /// What it makes of groups of linked devices; nothing where it is one device.
+    pub(crate) links: Links,
 }
 
 impl DeviceAsk {
@@ -84,10 +86,11 @@ impl Ask {
             numa: demand.numa.map(|numa| NumaAsk::new(numa.nodes, &requests)),
             requests,
             scoring: [demand.scoring.cpu_milli, demand.scoring.memory],
-            devices: demand
-                .devices
-                .as_ref()
-                .map(|devices| DeviceAsk { count: devices.count, milli: devices.milli as u16 }),
+            devices: demand.devices.as_ref().map(|devices| DeviceAsk {
+                count: devices.count,
+                milli: devices.milli as u16,
+                links: if devices.count > 1 { demand.links } else { Links::Anywhere },
+            }),
             ports: demand.ports.clone(),
             unknown,
             member,

@@ -9,6 +9,7 @@ mod description;
 mod device;
 mod journal;
 mod label;
+mod link;
 mod nomination;
 mod numa;
 mod pool;
@@ -27,13 +28,14 @@ pub(crate) use self::column::{Columns, block_of, shares};
 pub(crate) use self::device::{DeviceSet, DeviceTable};
 pub(crate) use self::journal::Journal;
 pub(crate) use self::label::LabelIndex;
+pub(crate) use self::link::usable as usable_devices;
 pub(crate) use self::numa::{NumaSet, NumaTable, admitting as admitting_nodes};
 pub(crate) use self::pool::{Amounts, MAX_POOLS, Pools, shareable};
 pub(crate) use self::port::PortTable;
 pub(crate) use self::record::Record;
 pub(crate) use self::taint::TaintTable;
 use crate::ask::Ask;
-use crate::demand::Runtime;
+use crate::demand::{Links, Runtime};
 use crate::host::{DEVICE_MILLI, Host, HostError, TaintEffect};
 use crate::placement::{PlaceError, Placement, ReleaseError, Seat};
 use crate::resource::{MAX_RESOURCES, ResourceId, ResourceTable, Resources};
@@ -217,7 +219,7 @@ impl Cell {
         self.alive[slot / BLOCK] |= 1 << (slot % BLOCK);
         self.columns.open(slot);
         self.records[slot] = Some(Record { name, labels: Vec::new(), taints: Vec::new() });
-        self.devices.set(slot, host.devices.as_ref());
+        self.devices.set(slot, host);
         self.numa.set(slot, &host.numa, &self.resources);
         self.pools.set(slot, host.overcommit);
         self.count(host);
@@ -249,7 +251,7 @@ impl Cell {
             }
         }
         self.discount(slot);
-        self.devices.set(slot, host.devices.as_ref());
+        self.devices.set(slot, host);
         self.numa.set(slot, &host.numa, &self.resources);
         self.move_to_pool(slot, host);
         self.count(host);
@@ -322,18 +324,23 @@ impl Cell {
         self.numa.get(slot)?.choose(asked, |within| self.has_devices(ask, slot, within))
     }
 
-    /// The devices of a host among which a pod's are chosen.
+    /// The devices of a host among which a pod's are chosen, where not all that have enough free are alike to it.
     pub(crate) fn usable_devices(&self, ask: &Ask, slot: usize) -> u64 {
-        if ask.numa.is_none() || ask.devices.is_none() {
+        let Some(asked) = ask.devices.filter(|asked| ask.numa.is_some() || asked.links != Links::Anywhere)
+        else {
             return u64::MAX;
-        }
-        let nodes = self.numa_nodes(ask, slot).unwrap_or(0);
-        self.numa.get(slot).map_or(0, |set| set.devices(nodes))
+        };
+        let within = match (&ask.numa, self.numa.get(slot)) {
+            (None, _) => u64::MAX,
+            (Some(_), Some(set)) => set.devices(self.numa_nodes(ask, slot).unwrap_or(0)),
+            (Some(_), None) => 0,
+        };
+        self.devices.get(slot).and_then(|set| set.usable(&asked, within)).unwrap_or(0)
     }
 
     /// Whether a pod gets its devices out of some of a host's.
     fn has_devices(&self, ask: &Ask, slot: usize, within: u64) -> bool {
-        let fits = |asked| self.devices.get(slot).is_some_and(|set| set.fits_among(asked, within));
+        let fits = |asked| self.devices.get(slot).is_some_and(|set| set.usable(asked, within).is_some());
         ask.devices.as_ref().is_none_or(fits)
     }
 

@@ -24,6 +24,8 @@ pub struct Demand {
     pub scoring: ScoringRequests,
     /// Shareable accelerators.
     pub devices: Option<DeviceDemand>,
+    /// How its devices are linked to each other, where it asks for several.
+    pub links: Links,
     /// What runs it.
     pub runtime: Runtime,
     /// How it sits on its host's NUMA nodes; `None`: anyhow.
@@ -36,6 +38,18 @@ pub struct Demand {
     pub identity: Identity,
     /// What the pod wants of the pods around it.
     pub terms: PodTerms,
+}
+
+/// Whether a pod's devices are of one group of linked ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Links {
+    /// That does not matter.
+    #[default]
+    Anywhere,
+    /// They are where its host has such a group free.
+    Preferred,
+    /// They must be: other hosts do not take it.
+    Required,
 }
 
 /// What runs a pod on its host.

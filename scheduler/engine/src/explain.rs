@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::ask::DeviceAsk;
 use crate::cell::{BLOCK, Cell, HostId, NumaSet};
 use crate::constraint::{first_untolerated, has_model, matches_constraints, tolerates_cordon};
-use crate::demand::Runtime;
+use crate::demand::{Links, Runtime};
 use crate::fit;
 use crate::mask;
 use crate::plugins::Context;
 use crate::profile::FilterPlugin;
 use crate::score::{Extremes, View};
 use crate::topology::{Grouped, Rules};
+
+/// Too few devices have enough free, of any group or of one.
+pub(crate) const FEW_DEVICES: &str = "Insufficient devices";
+pub(crate) const UNLINKED_DEVICES: &str = "Insufficient linked devices";
 
 /// The host has fewer NUMA nodes than wanted, or does not say which.
 const FEW_NODES: &str = "node(s) didn't have the requested NUMA nodes";
@@ -198,8 +203,12 @@ fn refusals_of(
             if !set.key.models.is_empty() && !has_model(cell, slot, &set.key.models) {
                 return vec!["node(s) didn't have an acceptable device model".to_owned()];
             }
-            let fits = cell.devices.get(slot).is_some_and(|set| set.fits(devices.count, devices.milli));
-            when(!fits, "Insufficient devices")
+            let host = cell.devices.get(slot);
+            let fits = |devices: &DeviceAsk| host.is_some_and(|set| set.usable(devices, u64::MAX).is_some());
+            if !fits(&DeviceAsk { links: Links::Anywhere, ..*devices }) {
+                return vec![FEW_DEVICES.to_owned()];
+            }
+            when(!fits(devices), UNLINKED_DEVICES)
         }
         FilterPlugin::NumaTopology => {
             let Some(numa) = &ask.numa else { return Vec::new() };

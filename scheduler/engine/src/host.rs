@@ -33,6 +33,8 @@ pub struct Host {
     pub unschedulable: bool,
     /// Shareable accelerators, all of one model.
     pub devices: Option<Devices>,
+    /// The groups of devices that are linked to each other, as masks of their numbers.
+    pub links: Vec<u64>,
     /// Which kinds of pods it can start now.
     pub runtimes: Runtimes,
     /// How far virtual machines may ask for more than it has.
@@ -176,6 +178,14 @@ pub enum HostError {
         /// What was given.
         count: usize,
     },
+    /// A device is in one group of linked devices, and there are no groups of none.
+    #[error("host {name}: group {group} of linked devices is empty or shares a device with another")]
+    Links {
+        /// The host's name.
+        name: String,
+        /// The group's place.
+        group: usize,
+    },
     /// A device is attached to one node.
     #[error("host {name}: NUMA node {node} has a device of another node")]
     SharedNumaDevice {
@@ -222,6 +232,13 @@ impl Host {
             });
         }
         self.validate_numa()?;
+        let mut linked = 0;
+        for (group, devices) in self.links.iter().enumerate() {
+            if *devices == 0 || linked & devices != 0 {
+                return Err(HostError::Links { name: self.name.clone(), group });
+            }
+            linked |= devices;
+        }
         let Overcommit { cpu_percent, memory_percent } = self.overcommit;
         for (resource, percent) in [("cpu", cpu_percent), ("memory", memory_percent)] {
             if !(100..=MAX_OVERCOMMIT).contains(&percent) {

@@ -39,9 +39,9 @@ pub use self::cell::{Cell, HostId};
 pub use self::checker::{Violation, check};
 pub use self::class::ClassId;
 pub use self::demand::{
-    Constraints, Demand, DemandError, DeviceDemand, HostPort, Identity, LabelSelector, NumaDemand, Operator,
-    PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, Runtime, ScoringRequests, SelectorTerm,
-    SpreadConstraint, Toleration, TolerationOperator, WeightedPodTerm,
+    Constraints, Demand, DemandError, DeviceDemand, HostPort, Identity, LabelSelector, Links, NumaDemand,
+    Operator, PodAffinityTerm, PodTerms, PreferredTerm, Protocol, Requirement, Runtime, ScoringRequests,
+    SelectorTerm, SpreadConstraint, Toleration, TolerationOperator, WeightedPodTerm,
 };
 pub use self::explain::{Candidate, Explanation, ScorePart};
 pub use self::gang::{

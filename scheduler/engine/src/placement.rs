@@ -104,6 +104,9 @@ pub enum PlaceError {
     /// A named device has not enough free.
     #[error("a named device has not enough free")]
     InsufficientDevices,
+    /// The named devices are not linked to each other.
+    #[error("the named devices are not of one group of linked ones")]
+    NotLinked,
     /// A named NUMA node has not enough free, or not the named devices.
     #[error("a named NUMA node has not enough free, or not the named devices")]
     InsufficientNuma,

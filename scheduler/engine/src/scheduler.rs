@@ -330,15 +330,14 @@ impl Scheduler {
                 && ask.at(&self.cell, slot).requests.iter().all(|(resource, request)| {
                     crate::fit::admits(self.cell.columns.allocatable(*resource, slot), *request)
                 })
-                && ask
-                    .devices
-                    .is_none_or(|ask| self.cell.devices.get(slot).is_some_and(|set| set.fits_when_idle(&ask)))
+                && ask.devices.is_none_or(|ask| {
+                    self.cell.devices.get(slot).is_some_and(|set| set.fits_when_idle(&ask, u64::MAX))
+                })
                 && ask.numa.as_ref().is_none_or(|numa| {
                     let devices = ask.devices;
                     let has_devices = |within: u64| {
                         let set = self.cell.devices.get(slot);
-                        devices
-                            .is_none_or(|ask| set.is_some_and(|set| set.fits_among_when_idle(&ask, within)))
+                        devices.is_none_or(|ask| set.is_some_and(|set| set.fits_when_idle(&ask, within)))
                     };
                     self.cell.numa.get(slot).is_some_and(|set| set.fits_when_idle(numa, has_devices))
                 })
@@ -367,10 +366,11 @@ impl Scheduler {
         if let Some(supply) = &self.plugins.supply {
             return supply.choose_devices(&self.cell, ask, slot);
         }
-        let (Some(DeviceAsk { count, milli }), Some(set)) = (ask.devices, self.cell.devices.get(slot)) else {
+        let (Some(asked), Some(set)) = (ask.devices, self.cell.devices.get(slot)) else {
             return 0;
         };
-        if !(DeviceAsk { count, milli }).is_shared() {
+        let DeviceAsk { count, milli, .. } = asked;
+        if !asked.is_shared() {
             return first_fitting(set, count, milli, self.cell.usable_devices(ask, slot));
         }
         let number = match &self.plugins.fragmentation {

@@ -94,6 +94,7 @@ pub fn host_from_node(node: &Value) -> Result<Host, ObjectError> {
         taints: taints(&node.spec.taints, &spec.field("taints"))?,
         unschedulable: node.spec.unschedulable,
         devices: None,
+        links: Vec::new(),
         runtimes: machine::runtimes(&node.status.conditions),
         overcommit: node.metadata.annotations.overcommit()?,
         numa: node.metadata.annotations.numa()?,

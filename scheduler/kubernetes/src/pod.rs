@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meridian_engine::{Constraints, Demand, Identity, Runtime};
+use meridian_engine::{Constraints, Demand, Identity, Links, Runtime};
 use serde_json::Value;
 
 use crate::error::{ObjectError, invalid};
@@ -130,6 +130,7 @@ pub fn pod_from_object(object: &Value) -> Result<Pod, ObjectError> {
         requests: requested.requests,
         scoring: requested.scoring,
         devices: None,
+        links: Links::Anywhere,
         runtime,
         ports: ports::host_ports(spec, &path)?,
         constraints: Constraints {

@@ -1,7 +1,7 @@
 //! Demands.
 
 use meridian_engine::{
-    Demand, DeviceDemand, HostPort, Identity, NumaDemand, Protocol, Runtime, ScoringRequests,
+    Demand, DeviceDemand, HostPort, Identity, Links, NumaDemand, Protocol, Runtime, ScoringRequests,
 };
 use meridian_proto::v1;
 
@@ -29,6 +29,12 @@ pub fn demand_to_message(demand: &Demand) -> v1::Demand {
             Runtime::VirtualMachine => v1::Runtime::VirtualMachine,
         }
         .into(),
+        links: match demand.links {
+            Links::Anywhere => v1::Links::Anywhere,
+            Links::Preferred => v1::Links::Preferred,
+            Links::Required => v1::Links::Required,
+        }
+        .into(),
         numa: demand.numa.map(|numa| v1::NumaDemand { nodes: numa.nodes, pinned: numa.pinned }),
         terms: (!demand.terms.is_empty()).then(|| peer::terms_to_message(&demand.terms)),
     }
@@ -51,6 +57,18 @@ pub fn demand_from_message(message: v1::Demand) -> Result<Demand, WireError> {
             });
         }
     };
+    let links = match v1::Links::try_from(message.links) {
+        Ok(v1::Links::Anywhere) => Links::Anywhere,
+        Ok(v1::Links::Preferred) => Links::Preferred,
+        Ok(v1::Links::Required) => Links::Required,
+        Err(_) => {
+            return Err(WireError::Unknown {
+                field: "demand.links".to_owned(),
+                number: message.links,
+                known: "0 (anywhere), 1 (preferred), 2 (required)",
+            });
+        }
+    };
     let devices = match message.devices {
         None => None,
         Some(devices) => {
@@ -64,6 +82,7 @@ pub fn demand_from_message(message: v1::Demand) -> Result<Demand, WireError> {
         scoring: ScoringRequests { cpu_milli: message.scoring_cpu_milli, memory: message.scoring_memory },
         devices,
         runtime,
+        links,
         numa: message.numa.map(|numa| NumaDemand { nodes: numa.nodes, pinned: numa.pinned }),
         ports: message.ports.into_iter().enumerate().map(port_from_message).collect::<Result<_, _>>()?,
         constraints: constraint::from_message(message.constraints.unwrap_or_default())?,

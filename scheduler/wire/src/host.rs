@@ -31,6 +31,7 @@ pub fn host_to_message(host: &Host) -> v1::Host {
             .map(|devices| v1::Devices { model: devices.model.clone(), count: devices.count }),
         without_containers: !host.runtimes.containers,
         virtual_machines: host.runtimes.virtual_machines,
+        links: host.links.clone(),
         numa: host
             .numa
             .iter()
@@ -64,6 +65,7 @@ pub fn host_from_message(message: v1::Host) -> Result<Host, WireError> {
         virtual_machines,
         overcommit,
         numa,
+        links,
     } = message;
     limit(labels.len(), || format!("labels of host {name}"))?;
     limit(taints.len(), || format!("taints of host {name}"))?;
@@ -84,8 +86,10 @@ pub fn host_from_message(message: v1::Host) -> Result<Host, WireError> {
             Ok(NumaNode { resources, devices })
         })
         .collect::<Result<_, WireError>>()?;
+    limit(links.len(), || format!("links of host {name}"))?;
     let host = Host {
         numa,
+        links,
         allocatable: resource::from_message(allocatable, "host.allocatable.extended")?,
         pods,
         labels: labels.into_iter().collect(),

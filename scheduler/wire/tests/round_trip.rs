@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use meridian_engine::{
-    Constraints, Demand, DeviceDemand, Devices, Host, HostPort, Identity, LabelSelector, MAX_QUANTITY,
+    Constraints, Demand, DeviceDemand, Devices, Host, HostPort, Identity, LabelSelector, Links, MAX_QUANTITY,
     NumaDemand, NumaNode, Operator, Overcommit, PodAffinityTerm, PodTerms, PreferredTerm, Protocol,
     Requirement, Resources, Runtime, Runtimes, ScoringRequests, SelectorTerm, SpreadConstraint, Taint,
     TaintEffect, Toleration, TolerationOperator, WeightedPodTerm,
@@ -156,10 +156,11 @@ fn demand() -> impl Strategy<Value = Demand> {
     let devices = (1..=64_u32, 1..=1000_u32, vec(word(), 0..3))
         .prop_map(|(count, milli, models)| DeviceDemand { count, milli, models });
     let runtime = prop_oneof![Just(Runtime::Containers), Just(Runtime::VirtualMachine)];
+    let links = prop_oneof![Just(Links::Anywhere), Just(Links::Preferred), Just(Links::Required)];
     let numa = option::of((1..=8_u32).prop_map(|nodes| NumaDemand { nodes, pinned: false }));
-    let around = (identity(), pod_terms(), runtime, numa);
+    let around = (identity(), pod_terms(), runtime, numa, links);
     (resources(), 0..1_i64 << 30, option::of(devices), vec(port, 0..3), constraints(), around).prop_map(
-        |(requests, more, devices, ports, constraints, (identity, terms, runtime, numa)): (
+        |(requests, more, devices, ports, constraints, (identity, terms, runtime, numa, links)): (
             Resources,
             i64,
             _,
@@ -176,6 +177,7 @@ fn demand() -> impl Strategy<Value = Demand> {
                 devices,
                 runtime,
                 numa,
+                links,
                 ports,
                 constraints,
                 identity,
@@ -223,6 +225,7 @@ fn host() -> impl Strategy<Value = Host> {
                 runtimes,
                 overcommit,
                 numa,
+                links: vec![3, 12],
             }
         })
 }

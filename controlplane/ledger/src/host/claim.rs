@@ -176,9 +176,9 @@ pub(super) fn refusal(
             Refusal::Insufficient { resource, requested, used: capacity - free, capacity }
         }
         TakeError::Place(PlaceError::PortTaken) => Refusal::Port,
-        TakeError::Place(error @ (PlaceError::InsufficientDevices | PlaceError::WrongDevices)) => {
-            Refusal::Devices(error)
-        }
+        TakeError::Place(
+            error @ (PlaceError::InsufficientDevices | PlaceError::WrongDevices | PlaceError::NotLinked),
+        ) => Refusal::Devices(error),
         TakeError::Place(error @ (PlaceError::InsufficientNuma | PlaceError::WrongNuma)) => {
             Refusal::Numa(error)
         }

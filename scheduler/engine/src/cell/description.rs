@@ -47,7 +47,9 @@ impl Cell {
         match (self.devices.get(slot), &host.devices) {
             (None, None) => true,
             (Some(set), Some(devices)) => {
-                set.count == devices.count && *self.devices.model_name(set.model) == *devices.model
+                set.count == devices.count
+                    && set.links == host.links
+                    && *self.devices.model_name(set.model) == *devices.model
             }
             _ => false,
         }
@@ -112,6 +114,7 @@ mod tests {
             Host { unschedulable: true, ..host() },
             Host { taints: Vec::new(), ..host() },
             Host { devices: None, ..host() },
+            Host { links: vec![0b11], ..host() },
             Host { runtimes: Runtimes { containers: false, virtual_machines: false }, ..host() },
             Host { runtimes: Runtimes { containers: true, virtual_machines: true }, ..host() },
             Host { numa: vec![NumaNode { devices: 1, ..NumaNode::default() }], ..host() },

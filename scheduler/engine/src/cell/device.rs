@@ -2,14 +2,17 @@
 
 use rustc_hash::FxHashMap;
 
-use super::BLOCK;
+use super::{BLOCK, link};
 use crate::ask::DeviceAsk;
-use crate::host::{DEVICE_MILLI, Devices, Host, HostError};
+use crate::demand::Links;
+use crate::host::{DEVICE_MILLI, Host, HostError};
 use crate::placement::PlaceError;
 
 /// The devices of one host.
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceSet {
+    /// The groups of devices that are linked to each other.
+    pub(crate) links: Vec<u64>,
     /// The number of the model in the cell.
     pub(crate) model: u32,
     /// How many the host offers now.
@@ -27,30 +30,26 @@ impl DeviceSet {
         self.free.iter().map(|free| i64::from(*free)).sum()
     }
 
-    /// Whether `count` devices of an idle host offer `milli`.
-    pub(crate) fn fits_when_idle(&self, ask: &DeviceAsk) -> bool {
-        ask.count <= self.count
+    /// The devices with enough free, as a mask.
+    fn fitting(&self, milli: u16) -> u64 {
+        let numbers = self.free.iter().enumerate().take(u64::BITS as usize);
+        numbers.filter(|(_, free)| **free >= milli).fold(0, |mask, (number, _)| mask | 1 << number)
     }
 
-    /// The same of an idle host.
-    pub(crate) fn fits_among_when_idle(&self, ask: &DeviceAsk, within: u64) -> bool {
+    /// Of some devices, those among which a pod's are chosen; `None` where it does not get its own out of them.
+    pub(crate) fn usable(&self, ask: &DeviceAsk, within: u64) -> Option<u64> {
+        link::usable(ask.links, &self.links, self.fitting(ask.milli) & within, ask.count)
+    }
+
+    /// Whether an idle host has a pod's devices among some.
+    pub(crate) fn fits_when_idle(&self, ask: &DeviceAsk, within: u64) -> bool {
         let offered = if self.count < u64::BITS { (1 << self.count) - 1 } else { u64::MAX };
-        (within & offered).count_ones() >= ask.count
+        link::usable(ask.links, &self.links, offered & within, ask.count).is_some()
     }
 
-    /// Whether so many of some devices have enough free.
-    pub(crate) fn fits_among(&self, ask: &DeviceAsk, within: u64) -> bool {
-        let fitting = self
-            .free
-            .iter()
-            .enumerate()
-            .filter(|(number, free)| within >> number & 1 == 1 && **free >= ask.milli);
-        fitting.count() >= ask.count as usize
-    }
-
-    /// Whether `count` devices have `milli` free.
-    pub(crate) fn fits(&self, count: u32, milli: u16) -> bool {
-        self.free.iter().filter(|free| **free >= milli).count() >= count as usize
+    /// Whether devices are linked as a pod must have it.
+    fn are_linked(&self, ask: &DeviceAsk, mask: u64) -> bool {
+        ask.links != Links::Required || self.links.iter().any(|group| mask & !group == 0)
     }
 
     fn refresh(&mut self) {
@@ -96,7 +95,7 @@ impl DeviceTable {
     pub(crate) fn admitting(&self, block: usize, mut mask: u64, ask: Option<&DeviceAsk>) -> u64 {
         let Some(ask) = ask else { return mask };
         for bit in crate::mask::bits(mask) {
-            if !self.get(block * BLOCK + bit).is_some_and(|set| set.fits(ask.count, ask.milli)) {
+            if self.get(block * BLOCK + bit).and_then(|set| set.usable(ask, u64::MAX)).is_none() {
                 mask &= !(1 << bit);
             }
         }
@@ -119,7 +118,8 @@ impl DeviceTable {
     }
 
     /// Sets what a host offers; what is in use stays in use.
-    pub(crate) fn set(&mut self, slot: usize, devices: Option<&Devices>) {
+    pub(crate) fn set(&mut self, slot: usize, host: &Host) {
+        let devices = host.devices.as_ref();
         let model = devices.map(|devices| self.intern(&devices.model));
         if self.sets.len() <= slot {
             if devices.is_none() {
@@ -133,13 +133,15 @@ impl DeviceTable {
             (Some(set), _) => {
                 set.model = model.unwrap_or(set.model);
                 set.count = count;
+                set.links.clone_from(&host.links);
                 set.refresh();
                 if set.free.is_empty() && devices.is_none() {
                     *entry = None;
                 }
             }
             (None, Some(model)) => {
-                let mut set = DeviceSet { model, count, free: Vec::new(), used: Vec::new() };
+                let mut set =
+                    DeviceSet { links: host.links.clone(), model, count, free: Vec::new(), used: Vec::new() };
                 set.refresh();
                 *entry = Some(Box::new(set));
             }
@@ -163,6 +165,9 @@ impl DeviceTable {
         }
         let set =
             self.sets.get_mut(slot).and_then(Option::as_deref_mut).ok_or(PlaceError::InsufficientDevices)?;
+        if !set.are_linked(ask, mask) {
+            return Err(PlaceError::NotLinked);
+        }
         if crate::mask::bits(mask).any(|number| set.free.get(number).is_none_or(|free| *free < ask.milli)) {
             return Err(PlaceError::InsufficientDevices);
         }
@@ -183,6 +188,9 @@ impl DeviceTable {
         }
         let set =
             self.sets.get_mut(slot).and_then(Option::as_deref_mut).ok_or(PlaceError::InsufficientDevices)?;
+        if !set.are_linked(ask, mask) {
+            return Err(PlaceError::NotLinked);
+        }
         let holds = |number: usize| {
             let used = set.used.get(number).filter(|_| number < set.count as usize);
             used.is_some_and(|used| used.checked_add(ask.milli).is_some())

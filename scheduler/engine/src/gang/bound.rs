@@ -149,7 +149,7 @@ fn by_resources(
 
 /// How many pods find `count` distinct devices with `milli` free each, at the most: shares are handed out one by one, and
 /// each pod needs so many of them.
-fn on_devices(free: &[u16], DeviceAsk { count, milli }: DeviceAsk) -> usize {
+fn on_devices(free: &[u16], DeviceAsk { count, milli, .. }: DeviceAsk) -> usize {
     let shares: usize = free.iter().map(|free| usize::from(free / milli)).sum();
     shares / count as usize
 }

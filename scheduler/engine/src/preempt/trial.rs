@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 
 use super::levels::{Levels, Short};
 use super::registry::{Registry, Tracked};
-use crate::ask::Ask;
-use crate::cell::{Amounts, Cell, NumaSet, shareable};
+use crate::ask::{Ask, DeviceAsk};
+use crate::cell::{Amounts, Cell, NumaSet, shareable, usable_devices};
 use crate::constraint::ConstraintSet;
-use crate::explain::{FULL_NODES, insufficient};
+use crate::demand::Links;
+use crate::explain::{FEW_DEVICES, FULL_NODES, UNLINKED_DEVICES, insufficient};
 use crate::host::{DEVICE_MILLI, MAX_DEVICES};
 use crate::placement::Seat;
 use crate::resource::ResourceId;
@@ -236,7 +237,8 @@ impl<'a> Trial<'a> {
     /// enough and come first, or, for a share of one, the one that is fullest.
     pub(crate) fn seat(&self, slot: usize) -> Seat {
         let numa = self.nodes().unwrap_or(0);
-        let usable = self.numa.as_ref().map_or(u64::MAX, |set| set.devices(numa));
+        let within = self.numa.as_ref().map_or(u64::MAX, |set| set.devices(numa));
+        let usable = self.ask.devices.and_then(|ask| self.usable(ask, within)).unwrap_or(0);
         Seat { devices: self.devices(slot, usable), numa }
     }
 
@@ -264,7 +266,11 @@ impl<'a> Trial<'a> {
         match self.refusal() {
             _ if !reasons.is_empty() => reasons,
             Some(refusal) if self.has_room() => vec![refusal.reason().to_owned()],
-            _ if !self.has_devices(u64::MAX) => vec!["Insufficient devices".to_owned()],
+            _ if !self.has_devices(u64::MAX) => {
+                let anywhere = self.ask.devices.map(|ask| DeviceAsk { links: Links::Anywhere, ..ask });
+                let few = anywhere.is_some_and(|ask| self.usable(ask, u64::MAX).is_none());
+                vec![if few { FEW_DEVICES } else { UNLINKED_DEVICES }.to_owned()]
+            }
             _ => vec![FULL_NODES.to_owned()],
         }
     }
@@ -339,12 +345,16 @@ impl<'a> Trial<'a> {
 
     /// Whether the pod gets its devices out of some.
     fn has_devices(&self, within: u64) -> bool {
-        self.ask.devices.is_none_or(|ask| {
-            let fitting = self.used.iter().enumerate().filter(|(number, used)| {
-                within >> number & 1 == 1 && **used + u32::from(ask.milli) <= DEVICE_MILLI
-            });
-            fitting.count() >= ask.count as usize
-        })
+        self.ask.devices.is_none_or(|ask| self.usable(ask, within).is_some())
+    }
+
+    /// Of some devices, those among which the pod's are chosen.
+    fn usable(&self, ask: DeviceAsk, within: u64) -> Option<u64> {
+        let has_room = |(_, used): &(usize, &u32)| **used + u32::from(ask.milli) <= DEVICE_MILLI;
+        let fitting = self.used.iter().enumerate().filter(has_room);
+        let fitting = fitting.fold(0, |mask, (number, _)| mask | 1 << number);
+        let groups = self.cell.devices.get(self.slot).map_or(&[][..], |set| set.links.as_slice());
+        usable_devices(ask.links, groups, fitting & within, ask.count)
     }
 
     fn remove(&mut self, pod: &Tracked) {

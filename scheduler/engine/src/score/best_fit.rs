@@ -16,7 +16,7 @@ impl Score for BestFit {
         let cell = view.cell;
         let request = view.ask.request(ResourceId::CPU);
         let devices =
-            view.ask.devices.map_or(0, |DeviceAsk { count, milli }| i64::from(count) * i64::from(milli));
+            view.ask.devices.map_or(0, |DeviceAsk { count, milli, .. }| i64::from(count) * i64::from(milli));
         let share = |left: i64, largest: i64| {
             if largest == 0 { 0.0 } else { 0.5 * left as f64 / largest as f64 }
         };

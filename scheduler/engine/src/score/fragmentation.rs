@@ -76,7 +76,7 @@ impl GpuFragmentation {
                 best.map_or((0, None), |(points, number)| (points, Some(number)))
             }
             devices => {
-                if let Some(DeviceAsk { count, milli }) = devices {
+                if let Some(DeviceAsk { count, milli, .. }) = devices {
                     for number in crate::mask::bits(first_fitting(set, count, milli, usable)) {
                         free[number] -= milli;
                     }

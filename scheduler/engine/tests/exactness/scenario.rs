@@ -72,6 +72,7 @@ pub(crate) enum Change {
     Runtimes(Runtimes),
     Overcommit(Overcommit),
     Numa(Vec<NumaNode>),
+    Links(Vec<u64>),
 }
 
 impl Change {
@@ -88,6 +89,7 @@ impl Change {
             Change::Runtimes(runtimes) => host.runtimes = runtimes,
             Change::Overcommit(overcommit) => host.overcommit = overcommit,
             Change::Numa(numa) => host.numa = numa,
+            Change::Links(links) => host.links = links,
         }
     }
 }

@@ -108,7 +108,7 @@ fn scored_host(candidate: &Candidate) -> v1::ScoredHost {
 
 /// The filter that words its refusal so.
 fn filter_of(reason: &str) -> &'static str {
-    const WORDS: [(&str, FilterPlugin); 16] = [
+    const WORDS: [(&str, FilterPlugin); 17] = [
         ("node(s) were unschedulable", FilterPlugin::NodeUnschedulable),
         ("node(s) didn't match the requested node name", FilterPlugin::NodeName),
         ("node(s) had untolerated taint", FilterPlugin::TaintToleration),
@@ -121,6 +121,7 @@ fn filter_of(reason: &str) -> &'static str {
         ("node(s) didn't satisfy existing pods anti-affinity", FilterPlugin::InterPodAffinity),
         ("node(s) didn't have an acceptable device model", FilterPlugin::DeviceFit),
         ("Insufficient devices", FilterPlugin::DeviceFit),
+        ("Insufficient linked devices", FilterPlugin::DeviceFit),
         ("Insufficient NUMA nodes", FilterPlugin::NumaTopology),
         ("node(s) didn't have the requested NUMA nodes", FilterPlugin::NumaTopology),
         ("Insufficient ", FilterPlugin::NodeResourcesFit),

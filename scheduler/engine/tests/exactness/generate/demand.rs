@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use meridian_engine::{
-    Constraints, Demand, DeviceDemand, HostPort, MAX_QUANTITY, NumaDemand, Operator, PodTerms, PreferredTerm,
-    Protocol, Requirement, Resources, Runtime, ScoringRequests, SelectorTerm, Toleration, TolerationOperator,
+    Constraints, Demand, DeviceDemand, HostPort, Links, MAX_QUANTITY, NumaDemand, Operator, PodTerms,
+    PreferredTerm, Protocol, Requirement, Resources, Runtime, ScoringRequests, SelectorTerm, Toleration,
+    TolerationOperator,
 };
 
 use super::host::{EFFECTS, EXTENDED, KEYS, MODELS, Shapes, TAINT_KEYS, TAINT_VALUES, label_value, name};
@@ -16,6 +17,7 @@ pub(crate) fn draw(random: &mut Random, shapes: &Shapes, hosts: usize, sociable:
     let numa = (shapes.has_numa() && random.percent(40)).then(|| numa(random, &mut requests));
     Demand {
         numa,
+        links: *random.pick(&[Links::Anywhere, Links::Preferred, Links::Required]),
         scoring: scoring(random, &requests),
         requests,
         devices: random.percent(35).then(|| devices(random)),

@@ -45,6 +45,7 @@ struct Shape {
     devices: Option<Devices>,
     overcommit: Overcommit,
     numa: Vec<NumaNode>,
+    links: Vec<u64>,
 }
 
 impl Shapes {
@@ -80,6 +81,7 @@ impl Shapes {
             runtimes: self.some_runtimes(random),
             overcommit: shape.overcommit,
             numa: shape.numa,
+            links: shape.links,
             name,
         }
     }
@@ -178,12 +180,20 @@ impl Shape {
             devices: devices(random, with_devices),
             overcommit: overcommit(random),
             numa: Vec::new(),
+            links: links(random),
         };
         if random.percent(with_numa) {
             shape.numa = numa(random, &shape);
         }
         shape
     }
+}
+
+/// Groups of devices that are linked, of which the host may not have all.
+pub(crate) fn links(random: &mut Random) -> Vec<u64> {
+    random
+        .pick(&[&[][..], &[0b11, 0b1100], &[0b1111, 0b1111_0000], &[0b101, 0b1010, 0b1111_0000], &[u64::MAX]])
+        .to_vec()
 }
 
 /// Nodes that have about as much as the host together; devices are divided between them, some to none.

@@ -2,7 +2,7 @@
 
 use meridian_engine::{Host, Resources, Topology};
 
-use super::host::{KEYS, Shapes, labels, name, overcommit, taints};
+use super::host::{KEYS, Shapes, labels, links, name, overcommit, taints};
 use super::{Random, Size, pods};
 use crate::scenario::{Change, Preempting, Step};
 
@@ -187,10 +187,11 @@ fn mask(random: &mut Random) -> Option<u64> {
 }
 
 fn change(random: &mut Random, shapes: &Shapes, names: &mut usize) -> Change {
-    match random.below(16) {
+    match random.below(17) {
         0 => Change::Nothing,
         12 => Change::Runtimes(shapes.some_runtimes(random)),
         13 => Change::Overcommit(overcommit(random)),
+        16 => Change::Links(links(random)),
         14 | 15 => Change::Numa(shapes.some_numa(random)),
         1 if random.percent(30) => Change::Name(name(random.below(*names + 1))),
         1 => Change::Name(name(fresh(names))),

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
-use meridian_engine::{Constraints, Demand, Host, Identity, Overcommit, PodTerms, Runtime};
+use meridian_engine::{Constraints, Demand, Host, Identity, Links, Overcommit, PodTerms, Runtime};
 
 use crate::pair::Mismatch;
 use crate::scenario::{Scenario, Step};
@@ -102,13 +102,14 @@ impl Search {
 
     /// Takes features away from hosts, demands and steps.
     fn simplify(&mut self) {
-        let host: [fn(&mut Host); 8] = [
+        let host: [fn(&mut Host); 9] = [
             |host| host.labels.clear(),
             |host| host.taints.clear(),
             |host| host.unschedulable = false,
             |host| host.devices = None,
             |host| host.overcommit = Overcommit::default(),
             |host| host.numa.clear(),
+            |host| host.links.clear(),
             |host| host.allocatable.extended.clear(),
             |host| host.allocatable.ephemeral_storage = 0,
         ];
@@ -121,7 +122,7 @@ impl Search {
                 }
             }
         }
-        let demand: [fn(&mut Demand); 19] = [
+        let demand: [fn(&mut Demand); 20] = [
             |demand| *demand = Demand::default(),
             |demand| demand.constraints = Constraints::default(),
             |demand| demand.constraints.preferred.clear(),
@@ -132,6 +133,7 @@ impl Search {
             |demand| demand.devices = None,
             |demand| demand.runtime = Runtime::Containers,
             |demand| demand.numa = None,
+            |demand| demand.links = Links::Anywhere,
             |demand| demand.requests.extended.clear(),
             |demand| (demand.requests.memory, demand.scoring.memory) = (0, 0),
             |demand| demand.terms = PodTerms::default(),

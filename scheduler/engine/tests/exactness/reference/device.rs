@@ -1,6 +1,6 @@
 //! Which devices a pod gets, and the two scores that look at devices.
 
-use meridian_engine::{Demand, Profile, ScorePlugin, TypicalPod};
+use meridian_engine::{Demand, Links, Profile, ScorePlugin, TypicalPod};
 
 use super::machine::Machine;
 use super::numa;
@@ -19,9 +19,7 @@ pub(crate) fn choose(
     let fitting: Vec<usize> = (0..free.len())
         .filter(|number| usable >> number & 1 == 1 && free[*number] >= i64::from(wanted.milli))
         .collect();
-    if fitting.len() < wanted.count as usize {
-        return None;
-    }
+    let fitting = linked(machine, demand, fitting)?;
     if profile.scores.iter().any(|score| score.plugin == ScorePlugin::Fragmentation)
         && let Some(chosen) = learned.choose(machine, demand, &fitting)
     {
@@ -53,12 +51,37 @@ pub(crate) fn fullest(machine: &Machine, demand: &Demand) -> Option<u64> {
     let mut fitting: Vec<usize> = (0..free.len())
         .filter(|number| usable >> number & 1 == 1 && free[*number] >= i64::from(wanted.milli))
         .collect();
+    fitting = linked(machine, demand, fitting)?;
     if wanted.count == 1 && wanted.milli < 1000 {
         // The sort is stable: of equals the lowest number.
         fitting.sort_by_key(|number| free[*number]);
     }
     let enough = fitting.len() >= wanted.count as usize;
     enough.then(|| fitting.iter().take(wanted.count as usize).map(|number| 1 << number).sum())
+}
+
+/// Those of the fitting devices among which the pod's are chosen: of one group of linked devices, if it likes that and some
+/// group has enough, the one with fewest. `None` where there are too few.
+pub(crate) fn linked(machine: &Machine, demand: &Demand, fitting: Vec<usize>) -> Option<Vec<usize>> {
+    let count = demand.devices.as_ref().map_or(0, |wanted| wanted.count as usize);
+    if fitting.len() < count {
+        return None;
+    }
+    if count < 2 || demand.links == Links::Anywhere {
+        return Some(fitting);
+    }
+    let groups = machine.host.links.iter().map(|group| {
+        fitting.iter().copied().filter(|number| group >> number & 1 == 1).collect::<Vec<usize>>()
+    });
+    let tightest = groups.filter(|group| group.len() >= count).min_by_key(Vec::len);
+    if demand.links == Links::Required { tightest } else { tightest.or(Some(fitting)) }
+}
+
+/// Whether the pod may have these devices, as they are linked.
+pub(crate) fn may_have(machine: &Machine, demand: &Demand, devices: u64) -> bool {
+    let minds =
+        demand.links == Links::Required && demand.devices.as_ref().is_some_and(|wanted| wanted.count > 1);
+    !minds || machine.host.links.iter().any(|group| devices & !group == 0)
 }
 
 /// CPU and devices left after placing, as shares of the cell's largest host: the less, the better.

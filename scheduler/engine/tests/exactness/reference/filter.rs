@@ -6,7 +6,7 @@ use meridian_engine::{
 };
 
 use super::machine::{Machine, quantity};
-use super::{Around, numa, selector};
+use super::{Around, device, numa, selector};
 
 /// The order in which the plugins are asked, whatever the order in the profile.
 const ORDER: [FilterPlugin; 11] = [
@@ -87,6 +87,7 @@ pub(crate) fn fits_now(machine: &Machine, demand: &Demand, seat: Seat) -> bool {
     missing_resources(machine, demand).is_empty()
         && ports_and_devices_free(machine, demand, seat.devices)
         && numa::fits(machine, demand, seat)
+        && device::may_have(machine, demand, seat.devices)
 }
 
 /// The same but for resources.
@@ -170,6 +171,14 @@ fn missing_devices(machine: &Machine, demand: &Demand) -> Vec<String> {
     if !acceptable {
         return vec!["node(s) didn't have an acceptable device model".to_owned()];
     }
-    let fitting = machine.free_devices().iter().filter(|free| **free >= i64::from(wanted.milli)).count();
-    if fitting < wanted.count as usize { vec!["Insufficient devices".to_owned()] } else { Vec::new() }
+    let free = machine.free_devices();
+    let fitting: Vec<usize> =
+        (0..free.len()).filter(|number| free[*number] >= i64::from(wanted.milli)).collect();
+    if fitting.len() < wanted.count as usize {
+        return vec!["Insufficient devices".to_owned()];
+    }
+    match device::linked(machine, demand, fitting) {
+        Some(_) => Vec::new(),
+        None => vec!["Insufficient linked devices".to_owned()],
+    }
 }

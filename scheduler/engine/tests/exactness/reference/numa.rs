@@ -2,6 +2,7 @@
 
 use meridian_engine::{Demand, Seat};
 
+use super::device;
 use super::machine::{Machine, quantity};
 
 /// An equal share of what the pod asks for, rounded up.
@@ -57,7 +58,7 @@ pub(crate) fn choose(machine: &Machine, demand: &Demand) -> Option<u32> {
         let free = machine.free_devices();
         let fitting = (0..free.len())
             .filter(|number| devices >> number & 1 == 1 && free[*number] >= i64::from(wanted.milli));
-        fitting.count() >= wanted.count as usize
+        device::linked(machine, demand, fitting.collect()).is_some()
     };
     (0..1_u32 << machine.host.numa.len())
         .filter(|nodes| fits(machine, demand, Seat { devices: 0, numa: *nodes }) && has_devices(*nodes))

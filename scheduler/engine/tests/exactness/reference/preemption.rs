@@ -63,7 +63,11 @@ impl Reference {
         let devices = seat.devices;
         let has_devices = devices.count_ones() == wanted && 64 - devices.leading_zeros() <= count;
         let idle = Machine { pods: Vec::new(), ..machine.clone() };
-        if !filter::offers(machine, demand) || !has_devices || !numa::fits(&idle, demand, seat) {
+        if !filter::offers(machine, demand)
+            || !has_devices
+            || !numa::fits(&idle, demand, seat)
+            || !device::may_have(machine, demand, devices)
+        {
             return None;
         }
         self.placed += 1;

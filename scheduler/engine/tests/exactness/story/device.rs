@@ -1,6 +1,6 @@
 //! Devices: shared and whole ones, models, and the measure of fragmentation.
 
-use meridian_engine::{Demand, Profile, ScorePlugin, TypicalPod};
+use meridian_engine::{Demand, Host, Links, Profile, ScorePlugin, TypicalPod};
 
 use super::{Story, device_pod, host, pod, with_devices};
 
@@ -85,4 +85,31 @@ fn a_host_that_loses_devices_keeps_what_they_run() {
     assert!(!story.update(&with_devices(host("a", 16), "G2", 3)), "the model is in use");
     assert!(story.update(&with_devices(host("a", 16), "A10", 4)));
     assert_eq!(story.schedule_devices(&whole), Some(0b0100), "device 1 is back and still in use");
+}
+
+#[test]
+fn linked_devices_come_out_of_the_fullest_group() {
+    let linked = |count, links| Demand { links, ..device_pod(count, 1000, &[]) };
+    let hosts = [Host { links: vec![0b0000_1111, 0b1111_0000], ..with_devices(host("a", 16), "A100", 8) }];
+    let mut story = Story::new(Profile::meridian(), &hosts);
+    let mut got = |demand: &Demand| story.schedule_devices(demand);
+    assert_eq!(got(&device_pod(1, 1000, &[])), Some(0b0000_0001));
+    assert_eq!(got(&linked(2, Links::Required)), Some(0b0000_0110), "three are left of the first group");
+    assert_eq!(got(&linked(3, Links::Required)), Some(0b0111_0000));
+    assert_eq!(got(&linked(2, Links::Preferred)), Some(0b1000_1000), "no group has two");
+    let story_ends = story.explain(&linked(2, Links::Required));
+    assert_eq!(story_ends, "0/1 nodes are available: 1 Insufficient devices.");
+}
+
+#[test]
+fn devices_that_are_not_linked_do_not_do_where_that_is_required() {
+    let linked = |count, links| Demand { links, ..device_pod(count, 1000, &[]) };
+    let hosts = [Host { links: vec![0b0011], ..with_devices(host("a", 16), "A100", 4) }];
+    let mut story = Story::new(Profile::meridian(), &hosts);
+    assert_eq!(
+        story.explain(&linked(3, Links::Required)),
+        "0/1 nodes are available: 1 Insufficient linked devices."
+    );
+    assert!(!story.fits_when_idle(&linked(3, Links::Required)));
+    assert_eq!(story.schedule_devices(&linked(3, Links::Preferred)), Some(0b0111));
 }
