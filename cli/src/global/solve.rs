@@ -5,20 +5,23 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use meridian_global_engine::{Backend, Limits, Model, Solution, bound, check, solve};
-use meridian_global_format::{OrlibOptions, read_gap, read_orlib};
+use meridian_global_engine::{Limits, Model, Solution, bound, check, solve};
+use meridian_global_format::{OrlibOptions, map, read_gap, read_orlib};
+use meridian_global_world::{Survey, Terms, plan};
 use serde_json::json;
 
+use super::effort::Effort;
+use super::{files, planned};
 use crate::{clock, output};
 
 /// Solve an instance, and say how far the plan can be from the best.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The instance.
+    /// The world or the instance.
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
-    /// How the instance is written.
-    #[arg(long, value_enum)]
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "json")]
     format: Format,
     /// Serve each customer of orlib-cap by one site only.
     #[arg(long)]
@@ -26,18 +29,20 @@ pub(crate) struct Arguments {
     /// What the word `capacity` stands for in orlib-cap, where a file has it in the place of numbers.
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     capacity: Option<f64>,
-    /// Seconds that solving may take; the best plan so far is the answer then.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, allow_negative_numbers = true)]
-    time_limit: f64,
-    /// Rounds that solving may take, in the place of a time limit: the same rounds give the same plan.
-    #[arg(long, value_name = "NUMBER")]
-    rounds: Option<u64>,
-    /// End early when the plan is proven to be within this share of the best.
-    #[arg(long, value_name = "SHARE", default_value_t = 1e-6, allow_negative_numbers = true)]
-    gap: f64,
-    /// Equal seeds and rounds give equal plans.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// The plan that runs, for a world: moves are told and paid from it.
+    #[arg(long, value_name = "FILE")]
+    running: Option<PathBuf>,
+    /// The most replicas that may move from the plan that runs.
+    #[arg(long, value_name = "NUMBER", requires = "running")]
+    most_moves: Option<u64>,
+    /// The least share of the cost that a change of the plan that runs must save.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    least_gain: f64,
+    /// Where to write the plan as a page with a map, for a world.
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
+    #[command(flatten)]
+    effort: Effort,
     /// Print one JSON object, with the plan.
     #[arg(long)]
     json: bool,
@@ -46,6 +51,9 @@ pub(crate) struct Arguments {
 /// How an instance is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// A world, as JSON or YAML.
+    #[value(alias = "yaml")]
+    Json,
     /// Capacitated facility location of the OR-Library.
     OrlibCap,
     /// Generalised assignment, minimised.
@@ -53,19 +61,16 @@ enum Format {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let time = time_limit(arguments)?;
+    arguments.effort.check()?;
+    expect_options(arguments)?;
+    let cancel = AtomicBool::new(false);
+    let limits = arguments.effort.limits(&cancel);
+    if arguments.format == Format::Json {
+        return solve_world(arguments, &limits);
+    }
     let model = read(arguments)?;
-    let limits = Limits {
-        clock: &clock::nanoseconds,
-        time,
-        rounds: arguments.rounds,
-        backend: Backend::Microlp,
-        cancel: &AtomicBool::new(false),
-        gap: arguments.gap,
-        progress: &|_, _| (),
-    };
     let before = clock::nanoseconds();
-    let solution = solve(&model, &limits, arguments.seed, None);
+    let solution = solve(&model, &limits, arguments.effort.seed, None);
     let seconds = (clock::nanoseconds() - before) as f64 / 1e9;
     let proven = bound(&model, &solution.certificate).context("checking the proof of the bound")?;
     if proven < solution.bound - 1e-6 * solution.bound.abs() {
@@ -80,28 +85,55 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn read(arguments: &Arguments) -> anyhow::Result<Model> {
     let file = &arguments.file;
-    if arguments.format == Format::Gap && (arguments.whole || arguments.capacity.is_some()) {
-        bail!("--whole and --capacity are about orlib-cap, and the format is gap");
-    }
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let model = match arguments.format {
         Format::OrlibCap => {
             read_orlib(&text, OrlibOptions { whole: arguments.whole, capacity: arguments.capacity })
         }
         Format::Gap => read_gap(&text),
+        Format::Json => bail!("a world is no instance"),
     };
     model.with_context(|| format!("reading {}", file.display()))
 }
 
-/// The time limit in nanoseconds; none where rounds are the limit.
-fn time_limit(arguments: &Arguments) -> anyhow::Result<Option<u64>> {
-    if !(0.0..=1e6).contains(&arguments.time_limit) {
-        bail!("--time-limit is {}, want 0 to 1000000 seconds", arguments.time_limit);
+/// Whether the options are about the format.
+fn expect_options(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.format != Format::OrlibCap && (arguments.whole || arguments.capacity.is_some()) {
+        bail!("--whole and --capacity are about orlib-cap, and the format is another one");
     }
-    if !(0.0..=1.0).contains(&arguments.gap) {
-        bail!("--gap is {}, want 0 to 1", arguments.gap);
+    let is_world = arguments.format == Format::Json;
+    if !is_world && (arguments.running.is_some() || arguments.map.is_some()) {
+        bail!("--running and --map are about worlds, want the format json");
     }
-    Ok(arguments.rounds.is_none().then_some((arguments.time_limit * 1e9) as u64))
+    if !(0.0..=1.0).contains(&arguments.least_gain) {
+        bail!("--least-gain is {}, want 0 to 1", arguments.least_gain);
+    }
+    Ok(())
+}
+
+fn solve_world(arguments: &Arguments, limits: &Limits<'_>) -> anyhow::Result<()> {
+    let world = files::world(&arguments.file)?;
+    let running = arguments.running.as_deref().map(files::plan).transpose()?;
+    let before = clock::nanoseconds();
+    let survey = Survey::new(&world).with_context(|| format!("in {}", arguments.file.display()))?;
+    let terms = Terms {
+        running: running.as_ref(),
+        most_moves: arguments.most_moves,
+        least_gain: arguments.least_gain,
+        seed: arguments.effort.seed,
+    };
+    let found = plan(&survey, terms, limits).with_context(|| format!("in {}", arguments.file.display()))?;
+    let seconds = (clock::nanoseconds() - before) as f64 / 1e9;
+    if let Some(page) = &arguments.map {
+        let title =
+            arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        output::write_file(page, &map(&world, &found.plan, &title))?;
+    }
+    if arguments.json {
+        output::print(&planned::whole(&found, seconds).to_string())
+    } else {
+        output::print(&planned::table(&survey, &found, seconds))
+    }
 }
 
 fn whole(model: &Model, solution: &Solution, seconds: f64) -> serde_json::Value {

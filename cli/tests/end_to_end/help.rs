@@ -4,7 +4,7 @@ use std::io::pipe;
 
 use crate::folder::{Folder, Ran};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 27] = [
     "",
     "sim",
     "sim synthetic",
@@ -23,6 +23,13 @@ const COMMANDS: [&str; 20] = [
     "explain openb",
     "global",
     "global solve",
+    "global place",
+    "global explain",
+    "global whatif",
+    "global plan",
+    "global plan diff",
+    "global map",
+    "global import",
     "bench",
     "help",
 ];

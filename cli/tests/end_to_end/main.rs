@@ -9,6 +9,7 @@ mod cluster;
 mod converted;
 mod explained;
 mod folder;
+mod global;
 mod gpus;
 mod help;
 mod hostile;

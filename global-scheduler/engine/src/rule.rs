@@ -104,6 +104,19 @@ impl Rules {
         &terms[start..start + length]
     }
 
+    /// The items that keep an item from a site: those of other groups in its domain.
+    pub(crate) fn rivals(&self, item: usize, site: usize, sites: &[u32]) -> Vec<u32> {
+        let meets = |other: usize| {
+            sites[other] != NOWHERE
+                && self.sides[other].iter().any(|(apart, side)| {
+                    let domain = &self.domain[*apart as usize];
+                    self.sides[item].contains(&(*apart, 1 - side))
+                        && domain[sites[other] as usize] == domain[site]
+                })
+        };
+        (0..self.sides.len()).filter(|other| meets(*other)).map(|other| other as u32).collect()
+    }
+
     /// The rules as linear constraints: limits, and what weighs how much. Each pair of items that keep apart is one for each
     /// domain, so this is for small models.
     pub(crate) fn constraints(&self) -> Vec<Row> {

@@ -41,7 +41,10 @@ pub(crate) fn improve(
                 break;
             }
             let mut trial = best.clone();
-            let out = take_out(&mut trial, random);
+            let out = match random.random_range(0..6) == 0 {
+                true => make_room(&mut trial, random),
+                false => take_out(&mut trial, random),
+            };
             put_back(&mut trial, out, prices, random);
             if trial.cost() < best.cost() + 1e-3 * best.cost().abs() {
                 descend(&mut trial, random, &stop);
@@ -93,6 +96,34 @@ fn take_out(state: &mut State<'_>, random: &mut ChaCha8Rng) -> Vec<u32> {
     out.extend(unserved);
     out.sort_unstable();
     out.dedup();
+    out
+}
+
+/// Serves an item that is not served, by taking out all that keep it from a site and others there until it fits.
+fn make_room(state: &mut State<'_>, random: &mut ChaCha8Rng) -> Vec<u32> {
+    let model = state.model();
+    let unserved: Vec<usize> = (0..model.items())
+        .filter(|item| state.site(*item) == NOWHERE && !model.candidates(*item).is_empty())
+        .collect();
+    if unserved.is_empty() {
+        return take_out(state, random);
+    }
+    let item = unserved[random.random_range(0..unserved.len())];
+    let reach = model.candidates(item).len().min(4);
+    let site = model.candidates(item)[random.random_range(0..reach)] as usize;
+    let mut out = model.rules().map_or_else(Vec::new, |rules| rules.rivals(item, site, state.sites()));
+    for rival in &out {
+        state.take(*rival as usize);
+    }
+    let mut others = state.members(site).to_vec();
+    others.shuffle(random);
+    while let (false, Some(other)) = (state.fits(item, site), others.pop()) {
+        state.take(other as usize);
+        out.push(other);
+    }
+    if state.fits(item, site) {
+        state.put(item, site);
+    }
     out
 }
 

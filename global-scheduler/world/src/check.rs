@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::plan::{Placement, Plan};
 use crate::policy::Policy;
 use crate::survey::Survey;
-use crate::world::{Workload, whole_replicas};
+use crate::world::{Held, Spread, Workload};
 
 /// What sums may be off by, as a share of themselves.
 const ROUNDING: f64 = 1e-6;
@@ -25,7 +25,7 @@ pub struct Costs {
     pub opening: f64,
     /// For what replicas use.
     pub resources: f64,
-    /// For demand that nobody serves.
+    /// For demand that nobody serves, and for replicas that are missing.
     pub unserved: f64,
     /// For replicas that moved, spread over the horizon.
     pub moves: f64,
@@ -52,6 +52,8 @@ pub struct Checked {
     pub violations: Vec<Violation>,
     /// Demand that nobody serves, by workload, where there is any.
     pub unserved: BTreeMap<String, f64>,
+    /// Policies that workloads run short of, by workload.
+    pub shortfalls: BTreeMap<String, Vec<Shortfall>>,
     /// Replicas that moved.
     pub moves: u64,
 }
@@ -61,6 +63,17 @@ impl Checked {
     pub fn is_feasible(&self) -> bool {
         self.violations.is_empty()
     }
+}
+
+/// A policy that a workload runs short of: allowed, priced, and told.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Shortfall {
+    /// The field that states it.
+    pub policy: String,
+    /// Replicas or domains that there are.
+    pub found: f64,
+    /// How many there should be.
+    pub want: f64,
 }
 
 /// A rule that a plan breaks.
@@ -212,12 +225,15 @@ impl Check<'_, '_> {
         }
         let served = self.flows(number, workload, placement);
         let unserved = (workload.total_demand() - served).max(0.0);
-        let lacking = if placement.total() == 0 {
-            (workload.total_demand() / workload.rate).max(f64::from(workload.replicas.least))
-        } else {
-            unserved / workload.rate
+        let domains = |spread: &Spread| self.domains_of(placement, &spread.over).len() as u32;
+        let held = Held {
+            served,
+            total: placement.total(),
+            most: u64::from(placement.replicas.values().copied().max().unwrap_or(0)),
+            domains: workload.spread.iter().map(domains).collect(),
         };
-        self.checked.costs.unserved += lacking * workload.price_of_leaving(prices);
+        self.checked.costs.unserved += workload.lacks(&held) * workload.price_of_leaving(prices);
+        self.shortfalls(workload, &held);
         if unserved > ROUNDING * workload.total_demand() || placement.total() == 0 {
             self.checked.unserved.insert(workload.name.clone(), unserved);
         }
@@ -287,13 +303,33 @@ impl Check<'_, '_> {
         by_location.values().sum()
     }
 
+    /// Policies that a workload runs short of; of those that do not run there is nothing to say.
+    fn shortfalls(&mut self, workload: &Workload, held: &Held) {
+        let mut short = |policy: Policy, found: f64, want: f64| {
+            let shortfall = Shortfall { policy: policy.to_string(), found, want };
+            self.checked.shortfalls.entry(workload.name.clone()).or_default().push(shortfall);
+        };
+        if held.total == 0 {
+            return;
+        }
+        if held.total < u64::from(workload.replicas.least) {
+            short(Policy::Replicas, held.total as f64, f64::from(workload.replicas.least));
+        }
+        let lacking = workload.spares_lacking(held);
+        if lacking > 0.0 {
+            let left = (held.total - held.most) as f64;
+            short(Policy::SurvivesSiteLoss, left, left + lacking);
+        }
+        for (number, (spread, domains)) in workload.spread.iter().zip(&held.domains).enumerate() {
+            if let Some(least) = spread.least.filter(|least| domains < least) {
+                short(Policy::Spread(number), f64::from(*domains), f64::from(least));
+            }
+        }
+    }
+
     /// Policies about all replicas of a workload that runs.
     fn collective(&mut self, workload: &Workload, placement: &Placement, served: f64, plan: &Plan) {
         let total = placement.total();
-        if total < u64::from(workload.replicas.least) {
-            let want = format!("at least {}", workload.replicas.least);
-            self.broken(workload, Policy::Replicas, format!("{total} replicas"), want);
-        }
         if let Some(most) = workload.replicas.most.filter(|most| total > u64::from(*most)) {
             self.broken(workload, Policy::Replicas, format!("{total} replicas"), format!("at most {most}"));
         }
@@ -309,16 +345,6 @@ impl Check<'_, '_> {
             if served < demand * (1.0 - ROUNDING) {
                 let found = format!("{served} served of {demand}");
                 self.broken(workload, Policy::Whole, found, "all or nothing".to_owned());
-            }
-        }
-        if workload.survives_site_loss {
-            let most = placement.replicas.values().copied().max().unwrap_or(0);
-            let (left, need) =
-                (total - u64::from(most), whole_replicas(served * (1.0 - ROUNDING), workload.rate));
-            let need = need.max(1.0);
-            if (left as f64) < need {
-                let found = format!("{left} replicas are left when the site with {most} is lost");
-                self.broken(workload, Policy::SurvivesSiteLoss, found, format!("at least {need}"));
             }
         }
         self.domains(workload, placement);
@@ -341,10 +367,6 @@ impl Check<'_, '_> {
                     let found = format!("{count} replicas in {} {domain}", spread.over);
                     self.broken(workload, Policy::Spread(number), found, format!("at most {most}"));
                 }
-            }
-            if let Some(least) = spread.least.filter(|least| (domains.len() as u64) < u64::from(*least)) {
-                let found = format!("replicas in {} domains of kind {}", domains.len(), spread.over);
-                self.broken(workload, Policy::Spread(number), found, format!("at least {least}"));
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::rules::Rules;
 use crate::survey::Survey;
+use crate::world::SAFETY;
 
 /// What is planned, and what is taken as it is.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) fixed: Option<&'a Plan>,
     /// What runs: moves are told from it.
     pub(crate) running: Option<&'a Plan>,
+    /// Whether what runs stays wherever it may.
+    pub(crate) stays: bool,
 }
 
 impl Scope<'_> {
@@ -38,7 +41,7 @@ pub(crate) fn compile(survey: &Survey<'_>, scope: Scope<'_>) -> Result<Compiled,
     let mut pieces: Vec<Piece> = Vec::new();
     let mut rules = Rules::new(survey, scope);
     for workload in scope.workloads {
-        let cut = cut(survey, *workload, scope.running);
+        let cut = cut(survey, *workload, scope);
         let first = pieces.len();
         pieces.extend(cut.pieces);
         rules.add(*workload, &pieces[first..], first as u32, cut.most_at_site);
@@ -87,6 +90,7 @@ fn item(
     }
     let served: f64 = piece.demand.iter().map(|(_, amount)| amount / of.rate).sum();
     let worth = match piece.demand.is_empty() {
+        true if piece.is_spare => SAFETY * f64::from(piece.replicas),
         true => f64::from(piece.replicas),
         false if of.whole => served.max(f64::from(of.replicas.least)),
         false => served,
@@ -141,7 +145,11 @@ fn homes(survey: &Survey<'_>, scope: Scope<'_>, pieces: &[Piece]) -> Vec<Option<
             pairs.extend(costs);
         }
         pairs.retain(|(cost, ..)| cost.is_finite());
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+        // Who is_idle comes first: spares are content with what is left.
+        let is_idle = |place: usize| pieces[place].demand.is_empty();
+        pairs.sort_by(|a, b| {
+            is_idle(a.1).cmp(&is_idle(b.1)).then(a.0.total_cmp(&b.0)).then((a.1, a.2).cmp(&(b.1, b.2)))
+        });
         for (_, place, number) in pairs {
             let (site, count) = left[number];
             // A piece of several replicas may have some of them elsewhere: most of it decides.

@@ -1,20 +1,24 @@
 //! Why a workload is not served: policies that leave it nowhere to run, or too little room.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use crate::check::Checked;
+use crate::check::{Checked, Shortfall};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::survey::Survey;
 use crate::world::whole_replicas;
 
-/// A workload that is not served in full.
+/// A workload that is not served in full, or runs short of a policy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Unplaced {
     /// Its name.
     pub workload: String,
     /// Units of demand that nobody serves.
     pub demand: f64,
+    /// Policies that it runs short of.
+    pub shortfalls: Vec<Shortfall>,
     /// Why.
     pub cause: Cause,
 }
@@ -28,6 +32,11 @@ pub enum Cause {
     Conflict {
         /// The fields that state them; a smallest set.
         policies: Vec<String>,
+    },
+    /// Where there is room, workloads run that it keeps apart from.
+    Apart {
+        /// These workloads.
+        workloads: Vec<String>,
     },
     /// There is no room where it may run, after what is worth more.
     Capacity {
@@ -54,10 +63,13 @@ pub(crate) fn unplaced(
     checked: &Checked,
     running: Option<&Plan>,
 ) -> Vec<Unplaced> {
-    let unplaced = checked.unserved.iter().filter_map(|(name, demand)| {
+    let names: BTreeSet<&String> = checked.unserved.keys().chain(checked.shortfalls.keys()).collect();
+    let unplaced = names.into_iter().filter_map(|name| {
         let workload = survey.find_workload(name)?;
-        let cause = cause(survey, workload, *demand, plan, running);
-        Some(Unplaced { workload: name.clone(), demand: *demand, cause })
+        let demand = checked.unserved.get(name).copied().unwrap_or(0.0);
+        let shortfalls = checked.shortfalls.get(name).cloned().unwrap_or_default();
+        let cause = cause(survey, workload, demand, plan, running);
+        Some(Unplaced { workload: name.clone(), demand, shortfalls, cause })
     });
     unplaced.collect()
 }
@@ -68,10 +80,12 @@ fn cause(survey: &Survey<'_>, workload: usize, demand: f64, plan: &Plan, running
         return Cause::Conflict { policies: policies.iter().map(ToString::to_string).collect() };
     }
     let held = plan.workloads.get(&of.name).map_or(0, |placement| placement.total());
-    let missing = match held {
-        0 => of.wanted_replicas(),
-        _ => whole_replicas(demand, of.rate),
-    };
+    let lacking = whole_replicas(demand, of.rate).max(f64::from(of.replicas.least) - held as f64);
+    let missing = if held == 0 { of.wanted_replicas() } else { lacking.max(1.0) };
+    let others = kept_apart(survey, workload, if of.whole { missing } else { 1.0 }, plan, running);
+    if !others.is_empty() {
+        return Cause::Apart { workloads: others };
+    }
     let unit = |site: usize| {
         let locations = survey.demand(workload).iter();
         let near = locations.filter(|(location, _)| survey.is_near(workload, site, *location as usize));
@@ -89,6 +103,42 @@ fn cause(survey: &Survey<'_>, workload: usize, demand: f64, plan: &Plan, running
     }
     let need = of.usage.iter().map(|(resource, usage)| (resource.clone(), usage * missing)).collect();
     Cause::Capacity { replicas: missing as u64, need, site: survey.site(site).name.clone() }
+}
+
+/// The workloads that keep one from sites where there is room for it.
+fn kept_apart(
+    survey: &Survey<'_>,
+    workload: usize,
+    replicas: f64,
+    plan: &Plan,
+    running: Option<&Plan>,
+) -> Vec<String> {
+    let of = survey.workload(workload);
+    let own = of.apart.iter().map(|apart| (&apart.workload, &apart.over));
+    let theirs = survey.world.workloads.iter().flat_map(|other| {
+        let apart = other.apart.iter().filter(|apart| apart.workload == of.name);
+        apart.map(|apart| (&other.name, &apart.over))
+    });
+    let rivals: Vec<(&String, &String)> = own.chain(theirs).collect();
+    let used = crate::explain::Used::new(survey, plan);
+    let mut found = BTreeSet::new();
+    for site in (0..survey.sites()).filter(|site| survey.admits(workload, *site, running)) {
+        let room = survey.capacity(site).iter().zip(used.of(survey, site)).map(|(has, used)| has - used);
+        let needs = survey.usage(workload).iter().map(|usage| usage * replicas);
+        if !needs.zip(room).all(|(need, room)| need <= room + 1e-9 * need.max(1.0)) {
+            continue;
+        }
+        for (other, kind) in &rivals {
+            let domains = crate::rules::domains(survey, kind);
+            let there =
+                plan.workloads.get(*other).into_iter().flat_map(|placement| placement.replicas.keys());
+            if there.filter_map(|there| survey.find_site(there)).any(|there| domains[there] == domains[site])
+            {
+                found.insert((*other).clone());
+            }
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// A smallest set of policies that leave a workload nowhere to run, were it alone in the world; none if it can run.

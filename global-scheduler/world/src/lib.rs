@@ -2,8 +2,7 @@
 //! replicas run where and whom they serve; and the way from the one to the other.
 //!
 //! A [`Survey`] validates a world and measures its network. [`plan`] cuts workloads into pieces, compiles them with their policies
-//! into the engine's model, has that solved, and settles the result: replicas serve whom they serve best, and what would break
-//! a policy about all replicas is left. [`check`] recomputes from the world what a plan costs and which rules it breaks. A
+//! into the engine's model, has that solved, and settles the result: replicas serve whom they serve best. [`check`] recomputes from the world what a plan costs and which rules it breaks. A
 //! relaxation of the world, not of the pieces, gives the bound, so that it holds for all plans.
 //!
 //! Like the engine below it, this package does no I/O, reads no clock and logs nothing.
@@ -13,10 +12,14 @@
 mod check;
 mod compile;
 mod conflict;
+mod event;
+mod explain;
 mod network;
 mod piece;
+mod place;
 mod plan;
 mod policy;
+mod polish;
 mod problem;
 mod relax;
 mod rules;
@@ -28,9 +31,12 @@ mod unique;
 mod validate;
 mod world;
 
-pub use self::check::{Checked, Costs, Violation, check};
+pub use self::check::{Checked, Costs, Shortfall, Violation, check};
 pub use self::conflict::{Cause, Unplaced, conflict};
+pub use self::event::Event;
+pub use self::explain::{Choice, Explanation, Other, explain};
 pub use self::network::{Network, kilometres};
+pub use self::place::{place, repair};
 pub use self::plan::{Change, Flow, Placement, Plan};
 pub use self::policy::Policy;
 pub use self::problem::Problem;

@@ -4,6 +4,7 @@
 //! what is left over nearby. Spare replicas, which serve nobody until a site is lost, are pieces too. Cutting is a
 //! choice: other cuts may give better plans, so the bound of a plan never comes from pieces.
 
+use crate::compile::Scope;
 use crate::plan::Plan;
 use crate::survey::Survey;
 use crate::world::{Workload, whole_replicas};
@@ -21,6 +22,8 @@ pub(crate) struct Piece {
     pub(crate) replicas: u32,
     /// Demand that it serves; none if it is a spare.
     pub(crate) demand: Vec<(u32, f64)>,
+    /// Whether it is there only for the case that a site is lost.
+    pub(crate) is_spare: bool,
     /// Money for serving it, by site; infinite where it may not be.
     pub(crate) cost: Vec<f64>,
 }
@@ -33,8 +36,8 @@ pub(crate) struct Cut {
 }
 
 /// Cuts a workload.
-pub(crate) fn cut(survey: &Survey<'_>, workload: usize, running: Option<&Plan>) -> Cut {
-    let cutter = Cutter::new(survey, workload, running);
+pub(crate) fn cut(survey: &Survey<'_>, workload: usize, scope: Scope<'_>) -> Cut {
+    let cutter = Cutter::new(survey, workload, scope);
     if cutter.of.whole { cutter.whole() } else { cutter.divided() }
 }
 
@@ -44,16 +47,18 @@ struct Cutter<'s, 'w> {
     of: &'w Workload,
     /// What a replica costs at each site; infinite where a policy speaks against it.
     replica: Vec<f64>,
+    scope: Scope<'s>,
 }
 
 impl<'s, 'w> Cutter<'s, 'w> {
-    fn new(survey: &'s Survey<'w>, workload: usize, running: Option<&Plan>) -> Cutter<'s, 'w> {
+    fn new(survey: &'s Survey<'w>, workload: usize, scope: Scope<'s>) -> Cutter<'s, 'w> {
+        let running = scope.running;
         let price = |site| {
             let is_admitted = survey.admits(workload, site, running);
             if is_admitted { survey.replica_price(workload, site) } else { f64::INFINITY }
         };
         let replica = (0..survey.sites()).map(price).collect();
-        Cutter { survey, workload, of: survey.workload(workload), replica }
+        Cutter { survey, workload, of: survey.workload(workload), replica, scope }
     }
 
     fn piece(&self, replicas: f64, demand: Vec<(u32, f64)>) -> Piece {
@@ -73,7 +78,7 @@ impl<'s, 'w> Cutter<'s, 'w> {
             if near < share * total * (1.0 - 1e-9) { f64::INFINITY } else { cost }
         };
         let cost = (0..self.survey.sites()).map(cost).collect();
-        Piece { workload: self.workload, replicas: replicas as u32, demand, cost }
+        Piece { workload: self.workload, replicas: replicas as u32, demand, is_spare: false, cost }
     }
 
     /// All of it, and once more where it must survive.
@@ -86,7 +91,8 @@ impl<'s, 'w> Cutter<'s, 'w> {
         }
         let main = asked.max(1.0);
         let standby = main.max(least - main);
-        let pieces = vec![self.piece(main, demand), self.piece(standby, Vec::new())];
+        let mut pieces = vec![self.piece(main, demand), self.piece(standby, Vec::new())];
+        pieces[1].is_spare = least <= main;
         Cut { pieces, most_at_site: Some(main.max(standby) as u32) }
     }
 
@@ -110,17 +116,19 @@ impl<'s, 'w> Cutter<'s, 'w> {
         spares(&mut pieces, (f64::from(self.of.replicas.least) - serving).max(0.0));
         for _ in 0..lacking.max(0.0) as usize {
             if pieces.len() < domains as usize {
-                pieces.push(self.piece(1.0, Vec::new()));
+                pieces.push(Piece { is_spare: true, ..self.piece(1.0, Vec::new()) });
             }
         }
         if !self.of.survives_site_loss {
             return Cut { pieces, most_at_site: None };
         }
         let held: f64 = pieces.iter().map(|piece| f64::from(piece.replicas)).sum();
-        let most = self.most_at_site(&pieces, serving.max(1.0), held);
+        let most = self.most_at_site(&pieces, serving.max(1.0), held).max(self.most_that_stay());
         // Whatever site is lost takes at most `most` with it.
         let more = (serving.max(1.0) + f64::from(most) - held).max(0.0);
+        let first = pieces.len();
         spares(&mut pieces, more);
+        pieces[first..].iter_mut().for_each(|piece| piece.is_spare = true);
         Cut { pieces, most_at_site: Some(most) }
     }
 
@@ -206,6 +214,16 @@ impl<'s, 'w> Cutter<'s, 'w> {
             return f64::INFINITY;
         }
         self.replica[site] / self.of.rate + self.survey.unit_cost(self.workload, site, location).total()
+    }
+
+    /// The most replicas at a site that may stay there: none of them is to move only because fewer at each site would be cheaper.
+    fn most_that_stay(&self) -> u32 {
+        let running = self.scope.running.filter(|_| self.scope.stays);
+        let count = |running: &Plan| {
+            let admitted = (0..self.replica.len()).filter(|site| self.replica[*site].is_finite());
+            admitted.map(|site| running.replicas(&self.of.name, &self.survey.site(site).name)).max()
+        };
+        running.and_then(count).unwrap_or(0)
     }
 
     /// How many replicas a site may have so that few spares are needed and users wait little: the cheapest of a few choices, with

@@ -9,7 +9,7 @@ use meridian_global_engine::{Certificate, CertificateError, Item, Model, ModelEr
 
 use crate::plan::Plan;
 use crate::survey::Survey;
-use crate::world::whole_replicas;
+use crate::world::{SAFETY, Workload, whole_replicas};
 
 /// The most pairs of an item and a site for which each location is an item by itself.
 const MOST_PAIRS: usize = 40_000_000;
@@ -52,13 +52,18 @@ pub(crate) fn relax(survey: &Survey<'_>, running: Option<&Plan>) -> Result<Model
         let (total, least) = (of.total_demand(), f64::from(of.replicas.least));
         if of.whole {
             let asked = whole_replicas(total, of.rate);
-            // A standby counts as well, but where it stands is open.
-            let replicas = if of.survives_site_loss { asked.max(1.0) } else { asked.max(least) };
-            let cost =
-                (0..survey.sites()).map(|site| whole_cost(survey, workload, site, replicas * replica[site]));
-            add(true, replicas, (total / of.rate).max(least), cost.collect());
+            let spare = asked * spare_price(of, &replica, leaving, asked >= least);
+            let cost = |site: usize| whole_cost(survey, workload, site, asked * replica[site] + spare);
+            if asked > 0.0 {
+                add(true, asked, total / of.rate, (0..survey.sites()).map(cost).collect());
+            }
+            if least > asked {
+                let idle = least - asked;
+                add(false, idle, idle, replica.iter().map(|price| price * idle).collect());
+            }
             continue;
         }
+        let spare = spare_price(of, &replica, leaving, total / of.rate >= least);
         let is_strict = of.latency.is_some_and(|latency| latency.percentile >= 100.0);
         let unit = |site: usize, location: u32| {
             let location = location as usize;
@@ -69,7 +74,7 @@ pub(crate) fn relax(survey: &Survey<'_>, running: Option<&Plan>) -> Result<Model
         };
         if by_location {
             for (location, amount) in demand {
-                let cost = |site: usize| amount * (replica[site] / of.rate + unit(site, *location));
+                let cost = |site: usize| amount * ((replica[site] + spare) / of.rate + unit(site, *location));
                 add(false, amount / of.rate, amount / of.rate, (0..survey.sites()).map(cost).collect());
             }
         } else if total > 0.0 {
@@ -90,6 +95,21 @@ pub(crate) fn relax(survey: &Survey<'_>, running: Option<&Plan>) -> Result<Model
         .map(|site| Site { opening: survey.site(site).opening, capacity: survey.capacity(site).to_vec() })
         .collect();
     Model::new(survey.resources.len(), &sites, items, Usage::ByItem(usage))
+}
+
+/// What being ready for the loss of a site costs at least for each replica that serves.
+///
+/// With k sites, the one with most replicas has a k-th of them, and as many must be left as are needed: so n replicas need n / (k - 1)
+/// more, or a k-th of n is missing and is paid for as such. Replicas that run without demand could be these: then it is nothing.
+fn spare_price(of: &Workload, replica: &[f64], leaving: f64, has_no_idle: bool) -> f64 {
+    if !of.survives_site_loss || !has_no_idle {
+        return 0.0;
+    }
+    let prices = replica.iter().copied().filter(|price| price.is_finite());
+    let sites = prices.clone().count() as f64;
+    let cheapest = prices.fold(f64::INFINITY, f64::min);
+    let missing = SAFETY * leaving / sites.max(1.0);
+    if sites > 1.0 { missing.min(cheapest / (sites - 1.0)) } else { missing }
 }
 
 /// What serving all demand at one site costs; infinite where too much of it would come too late.

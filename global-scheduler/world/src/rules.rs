@@ -79,13 +79,18 @@ impl<'s, 'w> Rules<'s, 'w> {
             self.row(pieces, first, f64::from(most), &replicas, &sites);
         }
         for spread in &of.spread {
-            for sites in sites_of_domains(survey, &spread.over) {
+            let domains = sites_of_domains(survey, &spread.over);
+            let can_serve = |sites: &&Vec<usize>| {
+                sites.iter().any(|site| pieces.iter().any(|piece| piece.cost[*site].is_finite()))
+            };
+            let usable = domains.iter().filter(can_serve).count();
+            for sites in domains {
                 if let Some(most) = spread.most.filter(|most| all > f64::from(*most)) {
                     self.row(pieces, first, f64::from(most), &replicas, &sites);
                 }
                 // So many pieces, each in a domain of its own, are in so many domains.
                 if let Some(least) = spread.least.filter(|least| *least > 1) {
-                    let anchors = &pieces[..pieces.len().min(least as usize)];
+                    let anchors = &pieces[..pieces.len().min(least as usize).min(usable)];
                     self.row(anchors, first, 1.0, &|_| 1.0, &sites);
                 }
             }

@@ -1,11 +1,12 @@
 //! Who is served from where, once replicas are decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
 use meridian_global_engine::{Backend, Item, Limits, Model, Site, Usage, solve};
 
 use crate::survey::Survey;
+use crate::world::{Held, Spread};
 
 /// A workload as numbers: replicas by site, and demand of locations served at sites.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,15 +28,29 @@ impl Draft {
         self.flows.iter().filter(|flow| flow.1 == site).map(|(_, _, amount)| amount).sum()
     }
 
-    /// Money for what is served and what is not, replicas apart.
+    /// Money for what is served and for what is lacking, replicas apart.
     pub(crate) fn serving_cost(&self, survey: &Survey<'_>, workload: usize) -> f64 {
         let of = survey.workload(workload);
         let unit =
             |site: u32, location: u32| survey.unit_cost(workload, site as usize, location as usize).total();
         let served: f64 =
             self.flows.iter().map(|(location, site, amount)| amount * unit(*site, *location)).sum();
-        let left = (of.total_demand() - self.served()).max(0.0);
-        served + left / of.rate * of.price_of_leaving(&survey.world.prices)
+        served + of.lacks(&self.held(survey, workload)) * of.price_of_leaving(&survey.world.prices)
+    }
+
+    pub(crate) fn held(&self, survey: &Survey<'_>, workload: usize) -> Held {
+        let domains = |spread: &Spread| {
+            let here = self.replicas.iter().filter(|(_, count)| **count > 0);
+            let domains: BTreeSet<Option<&str>> =
+                here.map(|(site, _)| survey.site(*site as usize).domain(&spread.over)).collect();
+            domains.len() as u32
+        };
+        Held {
+            served: self.served(),
+            total: self.total(),
+            most: u64::from(self.replicas.values().copied().max().unwrap_or(0)),
+            domains: survey.workload(workload).spread.iter().map(domains).collect(),
+        }
     }
 }
 

@@ -1,5 +1,4 @@
-//! From pieces to a plan: pieces of a workload become replicas, the replicas serve whom they serve best, and what would break a
-//! policy about all of them is left unserved.
+//! From pieces to a plan: pieces of a workload become replicas, and the replicas serve whom they serve best.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::compile::{Compiled, Scope};
 use crate::plan::{Flow, Placement, Plan};
+use crate::polish::Polish;
 use crate::rules::link_loads;
 use crate::serve::{Draft, serve};
 use crate::survey::Survey;
@@ -19,6 +19,7 @@ pub(crate) fn settle(
     compiled: &Compiled,
     assignment: &Assignment,
     scope: Scope<'_>,
+    effort: &mut Effort<'_>,
 ) -> Plan {
     let mut drafts: BTreeMap<usize, Draft> = BTreeMap::new();
     for (number, piece) in compiled.pieces.iter().enumerate() {
@@ -32,14 +33,53 @@ pub(crate) fn settle(
         plan.workloads.remove(&survey.workload(*workload).name);
     }
     let mut links = Links::new(survey, &plan, &drafts);
-    for (workload, mut draft) in drafts {
-        improve(survey, workload, &mut draft, &mut links);
-        keep_to_policies(survey, workload, &mut draft);
+    for (workload, draft) in &mut drafts {
+        improve(survey, *workload, draft, &mut links);
+        keep_whole(survey, *workload, draft);
+    }
+    polish(survey, scope, &plan, &mut drafts, effort);
+    for (workload, draft) in drafts {
         if draft.total() > 0 {
             plan.workloads.insert(survey.workload(workload).name.clone(), placement(survey, &draft));
         }
     }
     plan
+}
+
+/// How much improvement of single workloads is worth.
+pub(crate) struct Effort<'a> {
+    /// Changes to try; none is no improvement.
+    pub(crate) tries: u64,
+    /// Whether time is up.
+    pub(crate) stop: &'a dyn Fn() -> bool,
+}
+
+/// Improves workloads one by one: first those that are not served in full, the dearest to leave first.
+fn polish(
+    survey: &Survey<'_>,
+    scope: Scope<'_>,
+    others: &Plan,
+    drafts: &mut BTreeMap<usize, Draft>,
+    effort: &mut Effort<'_>,
+) {
+    if effort.tries == 0 {
+        return;
+    }
+    let mut polish = Polish::new(survey, scope, others, drafts);
+    let lacks = |workload: &usize| {
+        let of = survey.workload(*workload);
+        let served = drafts.get(workload).map_or(0.0, Draft::served);
+        served < of.total_demand() * (1.0 - 1e-6) || !drafts.contains_key(workload)
+    };
+    let price = |workload: &usize| survey.workload(*workload).price_of_leaving(&survey.world.prices);
+    let mut order: Vec<(bool, f64, usize)> =
+        scope.workloads.iter().map(|workload| (lacks(workload), price(workload), *workload)).collect();
+    order.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
+    for (_, _, workload) in order {
+        let mut draft = drafts.remove(&workload).unwrap_or_default();
+        polish.improve(workload, &mut draft, &mut effort.tries, effort.stop);
+        drafts.insert(workload, draft);
+    }
 }
 
 /// The same replicas with today's demand: what the plan is worth if nothing moves.
@@ -53,7 +93,7 @@ pub(crate) fn refit(survey: &Survey<'_>, running: &Plan) -> Plan {
             .filter_map(|(site, count)| Some((survey.find_site(site)? as u32, *count)))
             .collect();
         let mut draft = Draft { flows: serve(survey, workload, &replicas), replicas };
-        keep_to_policies(survey, workload, &mut draft);
+        keep_whole(survey, workload, &mut draft);
         if draft.total() > 0 {
             plan.workloads.insert(of.name.clone(), placement(survey, &draft));
         }
@@ -89,45 +129,12 @@ fn improve(survey: &Survey<'_>, workload: usize, draft: &mut Draft, links: &mut 
     draft.replicas.retain(|_, count| *count > 0);
 }
 
-/// Leaves unserved what would break a policy about all replicas. A workload of which nothing is left does not run.
-fn keep_to_policies(survey: &Survey<'_>, workload: usize, draft: &mut Draft) {
+/// A workload that is served whole is served at all only if all of it is.
+pub(crate) fn keep_whole(survey: &Survey<'_>, workload: usize, draft: &mut Draft) {
     let of = survey.workload(workload);
-    let is_short = draft.total() < u64::from(of.replicas.least)
-        || of.whole && draft.served() < of.total_demand() * (1.0 - 1e-9);
-    let is_narrow = of.spread.iter().any(|spread| {
-        let domains: std::collections::BTreeSet<Option<&str>> =
-            draft.replicas.keys().map(|site| survey.site(*site as usize).domain(&spread.over)).collect();
-        spread.least.is_some_and(|least| (domains.len() as u64) < u64::from(least))
-    });
-    if is_short || is_narrow {
+    if of.whole && draft.served() < of.total_demand() * (1.0 - 1e-9) {
         *draft = Draft::default();
-        return;
     }
-    if of.survives_site_loss {
-        let most = draft.replicas.values().copied().max().unwrap_or(0);
-        let left = (draft.total() - u64::from(most)) as f64;
-        if left < 1.0 || of.whole && left * of.rate < draft.served() * (1.0 - 1e-9) {
-            *draft = Draft::default();
-            return;
-        }
-        shed(survey, workload, draft, left * of.rate);
-    }
-}
-
-/// Serves at most so much: what costs most to serve is left.
-fn shed(survey: &Survey<'_>, workload: usize, draft: &mut Draft, most: f64) {
-    let mut excess = draft.served() - most;
-    if excess <= 1e-9 * most {
-        return;
-    }
-    let cost = |flow: &(u32, u32, f64)| survey.unit_cost(workload, flow.1 as usize, flow.0 as usize).total();
-    draft.flows.sort_by(|a, b| cost(b).total_cmp(&cost(a)).then((a.0, a.1).cmp(&(b.0, b.1))));
-    for flow in &mut draft.flows {
-        let less = flow.2.min(excess.max(0.0));
-        flow.2 -= less;
-        excess -= less;
-    }
-    draft.flows.retain(|flow| flow.2 > 0.0);
 }
 
 fn placement(survey: &Survey<'_>, draft: &Draft) -> Placement {

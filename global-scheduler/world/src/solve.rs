@@ -1,5 +1,7 @@
 //! From a world to a plan with its costs, its bound, and what stands in the way of the rest.
 
+use std::sync::atomic::Ordering;
+
 use meridian_global_engine::{Certificate, Limits, MoveTerms, Solution, gap};
 
 use crate::check::{Checked, check};
@@ -8,11 +10,20 @@ use crate::conflict::{Unplaced, unplaced};
 use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::relax::{Proof, bound, relax};
-use crate::settle::{refit, settle};
+use crate::settle::{Effort, refit, settle};
 use crate::survey::Survey;
 
 /// The share of the time that goes into plans; the rest proves the bound.
-const PLAN_SHARE: f64 = 0.7;
+const PLAN_SHARE: f64 = 0.6;
+
+/// The share of the time after which single workloads are improved no further.
+const POLISH_SHARE: f64 = 0.75;
+
+/// Changes of single workloads that are tried.
+const MOST_TRIES: u64 = 2_000_000;
+
+/// The same for each round, where rounds are the limit.
+const TRIES_A_ROUND: u64 = 5_000;
 
 /// How a plan is made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,15 +65,24 @@ impl Planned {
 /// Plans all workloads, within limits. There is always an answer: when a limit is reached it is the best plan so far.
 pub fn plan(survey: &Survey<'_>, terms: Terms<'_>, limits: &Limits<'_>) -> Result<Planned, Problem> {
     let all: Vec<usize> = (0..survey.world.workloads.len()).collect();
-    let scope = Scope { workloads: &all, fixed: None, running: terms.running };
+    let scope = Scope { workloads: &all, fixed: None, running: terms.running, stays: false };
     let compiled = compile(survey, scope)?;
+    let start = limits.time.map(|time| ((limits.clock)(), time));
     let planning = Limits { time: limits.time.map(|time| (time as f64 * PLAN_SHARE) as u64), ..*limits };
     let solution = solve(&compiled, terms, &planning);
-    let mut plan = settle(survey, &compiled, &solution.assignment, scope);
+    let is_late = || {
+        let late = start.is_some_and(|(start, time)| {
+            (limits.clock)().saturating_sub(start) as f64 > time as f64 * POLISH_SHARE
+        });
+        late || limits.cancel.load(Ordering::Relaxed)
+    };
+    let tries =
+        limits.rounds.map_or(MOST_TRIES, |rounds| rounds.saturating_mul(TRIES_A_ROUND).min(MOST_TRIES));
+    let mut effort = Effort { tries, stop: &is_late };
+    let mut plan = settle(survey, &compiled, &solution.assignment, scope, &mut effort);
     let mut checked = check(survey, &plan, terms.running);
     if let Some(running) = terms.running {
-        let stays = refit(survey, running);
-        let as_it_is = check(survey, &stays, terms.running);
+        let (stays, as_it_is) = untouched(survey, running);
         if is_better_left(&as_it_is, &checked, terms) {
             (plan, checked) = (stays, as_it_is);
         }
@@ -86,7 +106,7 @@ pub fn plan(survey: &Survey<'_>, terms: Terms<'_>, limits: &Limits<'_>) -> Resul
 }
 
 fn prove(relaxed: &meridian_global_engine::Model, limits: &Limits<'_>, checked: &Checked) -> Certificate {
-    let time = limits.time.map(|time| (time as f64 * (1.0 - PLAN_SHARE)) as u64);
+    let time = limits.time.map(|time| (time as f64 * (1.0 - POLISH_SHARE)) as u64);
     let limits = Limits { time, ..*limits };
     meridian_global_engine::prove(relaxed, &limits, checked.costs.standing()).1
 }
@@ -100,6 +120,18 @@ fn solve(compiled: &Compiled, terms: Terms<'_>, limits: &Limits<'_>) -> Solution
             meridian_global_engine::improve(&compiled.model, &compiled.start(), moves, limits, terms.seed)
         }
     }
+}
+
+/// What the plan is worth if no replica moves: with its demand divided anew, or as it is where that is cheaper and still right.
+fn untouched(survey: &Survey<'_>, running: &Plan) -> (Plan, Checked) {
+    let fitted = refit(survey, running);
+    let of_fitted = check(survey, &fitted, Some(running));
+    let of_running = check(survey, running, Some(running));
+    let is_cheaper = of_running.costs.total() <= of_fitted.costs.total() || !of_fitted.is_feasible();
+    if of_running.is_feasible() && is_cheaper {
+        return (running.clone(), of_running);
+    }
+    (fitted, of_fitted)
 }
 
 /// Whether a change is not worth it: it moves more than it may, or gains less than it must.
@@ -119,6 +151,7 @@ fn is_relaxed_already(survey: &Survey<'_>, terms: Terms<'_>) -> bool {
     let mut workloads = survey.world.workloads.iter();
     workloads.all(|workload| {
         workload.whole
+            && workload.replicas.least == 0
             && !workload.survives_site_loss
             && (terms.running.is_none() || workload.move_cost == 0.0)
     })

@@ -3,9 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::problem::{Problem, key, quoted};
-use crate::world::{
-    Link, Location, MOST_PRIORITY, Position, Replicas, SITE, Site, Workload, World, whole_replicas,
-};
+use crate::world::{Link, Location, MOST_PRIORITY, Position, Replicas, SITE, Site, Workload, World};
 
 /// The largest number of anything.
 pub const MOST: f64 = 1e12;
@@ -267,7 +265,7 @@ fn check_numbers(path: &str, workload: &Workload) -> Result<(), Problem> {
         let problem = format!("is {most}, want at least {}: as many as `least`, and one", least.max(1));
         return Err(Problem::new(format!("{path}.replicas.most"), problem));
     }
-    let replicas = whole_replicas(workload.total_demand(), workload.rate);
+    let replicas = workload.total_demand() / workload.rate;
     if replicas > MOST_REPLICAS {
         let problem = format!(
             "asks for {replicas:.0} replicas of rate {}, want at most {MOST_REPLICAS}",
@@ -297,10 +295,10 @@ fn named(path: &str, name: &str) -> Result<(), Problem> {
 }
 
 fn named_key(path: &str, name: &str) -> Result<(), Problem> {
-    if (1..=253).contains(&name.len()) {
+    if (1..=253).contains(&name.len()) && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    Err(Problem::new(path, format!("the key is {}, want 1 to 253 bytes", quoted(name))))
+    Err(Problem::new(path, format!("the key is {}, want 1 to 253 printable bytes", quoted(name))))
 }
 
 fn twice(path: &str, name: &str, first: &str) -> Problem {

@@ -215,7 +215,8 @@ pub struct Workload {
     /// Data that it uses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<Data>,
-    /// Whether what is left after any one site is lost has replicas for all demand that is served. Users may wait longer then.
+    /// Whether what is left after any one site is lost shall have replicas for all demand that is served. Users may wait longer then.
+    /// Where there is no room for that, demand is served all the same, and what is missing is priced at half.
     #[serde(default)]
     pub survives_site_loss: bool,
     /// The most money that a replica may cost in an hour for resources.
@@ -263,7 +264,7 @@ impl Default for Workload {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replicas {
-    /// At least so many run, or none.
+    /// So many run where there is room. What is missing is priced like demand that nobody serves.
     #[serde(default)]
     pub least: u32,
     /// At most so many, whatever the demand.
@@ -291,7 +292,7 @@ pub struct Spread {
     /// At most so many replicas in one domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most: Option<u32>,
-    /// Replicas in at least so many domains.
+    /// Replicas in so many domains, where there is room; what is missing is priced at half a replica for each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least: Option<u32>,
 }
@@ -336,6 +337,22 @@ fn site() -> String {
     SITE.to_owned()
 }
 
+/// What a replica or domain that is there for safety only is worth, as a share of a replica that serves.
+pub(crate) const SAFETY: f64 = 0.5;
+
+/// A placement in numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Held {
+    /// Units of demand served.
+    pub(crate) served: f64,
+    /// All replicas.
+    pub(crate) total: u64,
+    /// Replicas at the site with most of them.
+    pub(crate) most: u64,
+    /// For each entry of `spread`, the domains with replicas.
+    pub(crate) domains: Vec<u32>,
+}
+
 /// The kind of domain in which each site is by itself.
 pub const SITE: &str = "site";
 
@@ -345,12 +362,39 @@ pub const MOST_PRIORITY: u8 = 6;
 impl Workload {
     /// All demand, in its units.
     pub fn total_demand(&self) -> f64 {
-        self.demand.values().sum()
+        // The sum of nothing is -0.
+        self.demand.values().sum::<f64>() + 0.0
     }
 
     /// Replicas that the demand asks for.
     pub fn wanted_replicas(&self) -> f64 {
         whole_replicas(self.total_demand(), self.rate).max(f64::from(self.replicas.least))
+    }
+
+    /// What a placement lacks, in replicas' worth: demand that is not served or replicas that are not there, whichever is more; and at
+    /// half their price the replicas and domains that `survivesSiteLoss` and `spread` ask for. A workload that does not run lacks no more
+    /// than itself.
+    pub(crate) fn lacks(&self, held: &Held) -> f64 {
+        let unserved = (self.total_demand() - held.served).max(0.0) / self.rate;
+        let lacking = unserved.max(f64::from(self.replicas.least) - held.total as f64);
+        if held.total == 0 {
+            return lacking;
+        }
+        let domains = self
+            .spread
+            .iter()
+            .zip(&held.domains)
+            .map(|(spread, domains)| f64::from(spread.least.unwrap_or(0).saturating_sub(*domains)));
+        lacking + SAFETY * (self.spares_lacking(held) + domains.sum::<f64>())
+    }
+
+    /// Replicas that would be missing if the site with most of them were lost.
+    pub(crate) fn spares_lacking(&self, held: &Held) -> f64 {
+        if !self.survives_site_loss {
+            return 0.0;
+        }
+        let need = whole_replicas(held.served * (1.0 - 1e-6), self.rate).max(1.0);
+        (need - (held.total - held.most) as f64).max(0.0)
     }
 
     /// Money for leaving what one replica could serve unserved for an hour.
