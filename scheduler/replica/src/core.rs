@@ -118,6 +118,8 @@ pub struct Core {
     mirror: Mirror,
     tenants: Tenants,
     feeds: Vec<Feed>,
+    /// Grows with all that is heard from host partitions.
+    heard: u64,
     streams: Vec<Stream>,
     /// The names that pods may ask for the profile by.
     names: Vec<String>,
@@ -155,6 +157,7 @@ impl Core {
             gangs: Gangs::default(),
             pods: Pods::default(),
             mirror: Mirror::new(feeds),
+            heard: 0,
             tenants: Tenants::default(),
             feeds: (0..feeds).map(|_| Feed::default()).collect(),
             streams: (0..streams).map(|_| Stream::default()).collect(),

@@ -119,13 +119,16 @@ impl World {
 
     /// Waits until the pod of a uid is so.
     pub(crate) async fn until(&self, uid: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
         let find = |change: &Change| match change {
             Change::Put { entry, .. } if entry.kind.kind == "Pod" && entry.uid == uid => {
-                Some(entry.value()).filter(|pod| is_so(pod))
+                last = entry.value();
+                Some(&last).filter(|pod| is_so(pod)).cloned()
             }
             _ => None,
         };
-        self.follow(Home::Tenants, what, find).await
+        let found = tokio::time::timeout(PATIENCE, self.follow(Home::Tenants, find)).await;
+        found.unwrap_or_else(|_| panic!("waited in vain for: {what}, of the pod {last}"))
     }
 
     pub(crate) async fn until_phase(&self, uid: &str, phase: &str) -> Value {
@@ -152,7 +155,7 @@ impl World {
             }
             _ => None,
         };
-        self.follow(Home::Hosts, what, find).await
+        soon(what, self.follow(Home::Hosts, find)).await
     }
 
     /// Waits until nothing is held under a pod's name.
@@ -171,17 +174,14 @@ impl World {
         record.map(|record| record.state)
     }
 
-    async fn follow<T>(&self, home: Home, what: &str, find: impl Fn(&Change) -> Option<T>) -> T {
+    async fn follow<T>(&self, home: Home, mut find: impl FnMut(&Change) -> Option<T>) -> T {
         let mut follow = self.region.registry().follow(home);
-        let found = async {
-            loop {
-                let changes = follow.next().await.unwrap();
-                if let Some(found) = changes.iter().find_map(&find) {
-                    return found;
-                }
+        loop {
+            let changes = follow.next().await.unwrap();
+            if let Some(found) = changes.iter().find_map(&mut find) {
+                return found;
             }
-        };
-        soon(what, found).await
+        }
     }
 }
 

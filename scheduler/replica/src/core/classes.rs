@@ -15,6 +15,10 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// The time that telling one pod anew is worth.
 const AGAIN_PER_POD: Duration = Duration::from_millis(1);
 
+/// Classes that stay parked are explained anew now and then, since what keeps them away may be something else by now: one in
+/// this time at most, whatever their number.
+const AGAIN_PER_CLASS: Duration = Duration::from_millis(100);
+
 /// What is known of a class in use.
 #[derive(Debug, Default)]
 pub(crate) struct Class {
@@ -27,6 +31,10 @@ pub(crate) struct Class {
     explained: Option<Duration>,
     /// When it will be explained, where that is due.
     due: Option<Duration>,
+    /// It has been tried since it was explained.
+    was_tried: bool,
+    /// How much had been heard from hosts when it was explained.
+    heard: u64,
     /// Pods that came to wait, in order, with those that wait no more until there are too many of these.
     arrivals: Vec<PodKey>,
     /// How many of the arrivals have been told something.
@@ -83,13 +91,18 @@ impl Classes {
     /// Notes that a class fits nowhere, and that this wants explaining.
     pub(crate) fn park(&mut self, class: ClassId, now: Duration) {
         let Some(entry) = self.known.get_mut(&class) else { return };
-        if entry.due.is_none() {
-            let pods = u32::try_from(entry.arrivals.len()).unwrap_or(u32::MAX);
-            let pause = AGAIN.max(AGAIN_PER_POD.saturating_mul(pods));
-            let at = entry.explained.map_or(now, |explained| now.max(explained + pause));
-            entry.due = Some(at);
-            self.due.insert((at, class));
+        if !std::mem::replace(&mut entry.was_tried, true) {
+            let at = entry.explained.map_or(now, |explained| now.max(explained + entry.pause()));
+            self.fall_due(class, at);
         }
+    }
+
+    fn fall_due(&mut self, class: ClassId, at: Duration) {
+        let Some(entry) = self.known.get_mut(&class) else { return };
+        if let Some(former) = entry.due.replace(at) {
+            self.due.remove(&(former, class));
+        }
+        self.due.insert((at, class));
     }
 
     /// When the next class is to be explained.
@@ -97,14 +110,25 @@ impl Classes {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// A class that is to be explained now.
-    pub(crate) fn take_due(&mut self, now: Duration, queue: &Queue) -> Option<ClassId> {
+    /// A class that is to be explained now: one that was tried in vain, or is parked while `heard`, which grows with all
+    /// that is heard from hosts, has grown.
+    pub(crate) fn take_due(&mut self, now: Duration, queue: &Queue, heard: u64) -> Option<ClassId> {
         while self.due.first().is_some_and(|(at, _)| *at <= now) {
             let (_, class) = self.due.pop_first()?;
+            let others = AGAIN_PER_CLASS.saturating_mul(u32::try_from(self.due.len()).unwrap_or(u32::MAX));
             let Some(entry) = self.known.get_mut(&class) else { continue };
             entry.due = None;
-            if queue.is_parked(class) {
+            let was_tried = std::mem::take(&mut entry.was_tried);
+            if !queue.is_parked(class) {
+                continue;
+            }
+            let is_news = std::mem::replace(&mut entry.heard, heard) != heard;
+            if was_tried || is_news {
                 entry.explained = Some(now);
+            }
+            let again = now + entry.pause().max(others);
+            self.fall_due(class, again);
+            if was_tried || is_news {
                 return Some(class);
             }
         }
@@ -113,6 +137,12 @@ impl Classes {
 }
 
 impl Class {
+    /// How long nothing new is told.
+    fn pause(&self) -> Duration {
+        let pods = u32::try_from(self.arrivals.len()).unwrap_or(u32::MAX);
+        AGAIN.max(AGAIN_PER_POD.saturating_mul(pods))
+    }
+
     /// Takes in a pod that waits now. Returns whether there is something to tell it where its class fits nowhere.
     pub(crate) fn arrive(&mut self, key: PodKey, pods: &Pods) -> bool {
         // Dropped when half of them wait no more, so that each is looked at a fixed number of times.

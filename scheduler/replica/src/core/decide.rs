@@ -38,7 +38,7 @@ impl Core {
         for _ in 0..pieces {
             if let Some((stream, request)) = self.questions.pop_front() {
                 self.answer(stream, request);
-            } else if let Some(class) = self.classes.take_due(now, &self.queue) {
+            } else if let Some(class) = self.classes.take_due(now, &self.queue, self.heard) {
                 self.explain_parked(class);
             } else if let Some(gang) = self.gangs.take_due(now) {
                 self.explain_group(gang);

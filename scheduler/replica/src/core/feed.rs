@@ -109,6 +109,7 @@ impl Core {
     ///
     /// [`Violation`]: what must not be said, after which the stream is of no use.
     pub fn feed_message(&mut self, feed: usize, message: v1::HostChanges) -> Result<(), Violation> {
+        self.heard += 1;
         let taken = self.take_changes(feed, message);
         if taken.is_err()
             && let Some(state) = self.feeds.get_mut(feed)

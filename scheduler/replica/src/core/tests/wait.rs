@@ -43,6 +43,29 @@ fn pods_that_fit_nowhere_are_told_why_once_and_decided_when_a_host_could_take_th
 }
 
 #[test]
+fn pods_that_go_on_waiting_are_told_when_something_else_keeps_them_away() {
+    let mut rig = Rig::with_hosts(&[("a", 4)]);
+    rig.feed(0, vec![super::host_with(1, "a", 4, false)]);
+    rig.pods(0, vec![pod("p", 5)]);
+    assert_eq!(rig.decide(), []);
+    let why = "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }.";
+    assert_eq!(rig.told(), told(&[("p", why)]));
+    // This is no reason to try the pod again, yet it is no longer the taint.
+    rig.feed(0, vec![host(1, "a", 4)]);
+    assert_eq!((rig.decide(), rig.told()), (Vec::new(), Vec::new()));
+    rig.wait(Duration::from_secs(11));
+    let why = "0/1 nodes are available: 1 Insufficient cpu.";
+    assert_eq!((rig.decide(), rig.told()), (Vec::new(), told(&[("p", why)])));
+    // Where nothing is heard nothing is explained.
+    let explained = rig.core.counts.explanations;
+    for _ in 0..10 {
+        rig.wait(Duration::from_secs(60));
+        assert_eq!(rig.decide(), []);
+    }
+    assert_eq!(rig.core.counts.explanations, explained);
+}
+
+#[test]
 fn an_unknown_scheduler_is_named_with_those_that_are_known() {
     let mut rig = Rig::with_hosts(&[("a", 4)]);
     rig.class(0, 1, 1, "volcano");
