@@ -1,7 +1,7 @@
 //! Checks a cell against the placements that should be in it, from first principles.
 //!
 //! It adds up what placements hold and compares it with what hosts offer and with the cell's own accounts and block
-//! summaries. Tests and simulations call it at their end.
+//! summaries, and counts pods by topology domain anew. Tests and simulations call it at their end.
 
 use rustc_hash::FxHashMap;
 
@@ -10,6 +10,7 @@ use crate::demand::HostPort;
 use crate::host::{DEVICE_MILLI, MAX_DEVICES, MAX_NUMA_NODES};
 use crate::placement::Placement;
 use crate::resource::ResourceId;
+use crate::topology::Miscount;
 
 /// Something that must never be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +64,18 @@ pub enum Violation {
         /// The resource's name.
         resource: String,
     },
+    /// Pods are counted otherwise by topology domain than they are placed.
+    #[error("pods counted by {key}: {what} {placed} placed, {accounted} accounted for")]
+    MiscountedDomain {
+        /// The label whose values are the domains.
+        key: String,
+        /// Which count.
+        what: &'static str,
+        /// What placements come to.
+        placed: i64,
+        /// What the cell believes.
+        accounted: i64,
+    },
 }
 
 /// Every violation in a cell whose hosts have not shrunk below what they run. `placements` are all that were made and
@@ -85,6 +98,13 @@ pub fn check<'a>(cell: &Cell, placements: impl IntoIterator<Item = &'a Placement
     for (resource, block) in cell.columns.wrong_summaries() {
         let resource = cell.resources.name_at(resource).to_owned();
         violations.push(Violation::StaleSummary { block, resource });
+    }
+    let on_hosts = by_host.iter().filter(|(host, _)| cell.record(**host).is_some());
+    let members: Vec<_> = on_hosts
+        .flat_map(|(host, placed)| placed.iter().map(|placement| (placement.member(), host.index())))
+        .collect();
+    for Miscount { key, what, placed, accounted } in cell.topology.miscounted(cell, &members) {
+        violations.push(Violation::MiscountedDomain { key, what, placed, accounted });
     }
     violations
 }

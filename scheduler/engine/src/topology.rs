@@ -7,6 +7,7 @@
 //!
 //! The semantics are those of kube-scheduler 1.34, within a tenant.
 
+mod audit;
 mod counter;
 mod domain;
 mod grouped;
@@ -20,6 +21,7 @@ mod terms;
 
 use rustc_hash::FxHashMap;
 
+pub(crate) use self::audit::Miscount;
 use self::counter::{Carried, Counter, CounterKey, Subject};
 use self::domain::{Column, Domains, DomainsKey, Key, NO_VALUE, Scope, Slots};
 pub(crate) use self::grouped::Grouped;

@@ -82,6 +82,15 @@ impl Counter {
         }
     }
 
+    /// All counts but those of nothing, by domain.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+        let pages = self.pages.iter().enumerate().filter_map(|(number, page)| Some((number, page.as_ref()?)));
+        pages.flat_map(|(number, page)| {
+            let counted = page.iter().enumerate().filter(|(_, count)| **count != 0);
+            counted.map(move |(place, count)| ((number * PAGE + place) as u32, *count))
+        })
+    }
+
     /// The least count of a domain that exists.
     pub(crate) fn least(&self) -> i64 {
         self.least
