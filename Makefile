@@ -62,10 +62,17 @@ bench: setup ## build with all optimisations and print every figure against its 
 	bench region/deployment; \
 	bench region/memory; \
 	bench sim/synthetic; \
+	bench global/divided; \
+	bench global/whole; \
+	bench global/large; \
+	bench global/repair; \
+	bench global/place; \
 	if [ -n "$${MERIDIAN_DATA:-}" ]; then \
 		bench sim/openb; \
+		bench global/orlib; \
+		bench global/assignment; \
 	else \
-		echo; echo "sim/openb is left out: MERIDIAN_DATA does not name a folder with traces"; \
+		echo; echo "sim/openb, global/orlib and global/assignment are left out: MERIDIAN_DATA does not name a folder with data"; \
 	fi
 
 lint: setup-test ## check formatting, and lint with warnings as errors

@@ -10,6 +10,7 @@
 mod cell;
 mod engine;
 mod figure;
+mod global;
 mod load;
 mod parameters;
 mod process;
@@ -120,6 +121,46 @@ pub const BENCHES: &[Bench] = &[
         name: "replicas",
         what: "1, 2 and 4 replicas over one ledger at 50, 80 and 95 % load: decisions, claims refused, quality lost",
         run: replicas::replicas,
+    },
+    Bench {
+        name: "global/orlib",
+        what: "the slowest of 13 OR-Library instances of facility location to its optimum, divided (needs MERIDIAN_DATA)",
+        run: global::orlib,
+    },
+    Bench {
+        name: "global/divided",
+        what: "proven gap of 1,000 workloads divided over 100 sites, after 20 seconds",
+        run: global::divided,
+    },
+    Bench {
+        name: "global/assignment",
+        what: "the worst of the instances of generalised assignment against the best known, after 10 seconds each (needs MERIDIAN_DATA)",
+        run: global::assignment,
+    },
+    Bench {
+        name: "global/whole",
+        what: "proven gap of 500 whole workloads on 200 sites, after 10 seconds",
+        run: global::whole,
+    },
+    Bench {
+        name: "global/large",
+        what: "proven gap of 10,000 whole workloads on 1,000 sites, after 60 seconds",
+        run: global::large,
+    },
+    Bench {
+        name: "global/repair",
+        what: "a site of global/large's plan is lost: milliseconds until what it served is served elsewhere",
+        run: global::repair,
+    },
+    Bench {
+        name: "global/place",
+        what: "a new workload is placed alone in global/large's plan, 99th percentile",
+        run: global::place,
+    },
+    Bench {
+        name: "global/size",
+        what: "time and memory to a proven gap of 2 %, from 10 sites and workloads to 1,000 and 10,000; --plot writes an SVG",
+        run: global::size,
     },
     Bench {
         name: "sim/openb",

@@ -23,6 +23,18 @@ pub struct Parameters {
     pub fill: Fill,
     /// Whether `api/create` speaks TLS.
     pub tls: bool,
+    /// Number of sites of the global benches.
+    pub sites: Option<u32>,
+    /// Number of workloads of the global benches.
+    pub workloads: Option<u32>,
+    /// How many times the demand all sites of the global benches could serve.
+    pub ratio: Option<f64>,
+    /// Seconds that a plan of the global benches may take.
+    pub seconds: Option<f64>,
+    /// The back end of the global benches.
+    pub backend: meridian_global_engine::Backend,
+    /// Where `global/size` writes its plot.
+    pub plot: Option<std::path::PathBuf>,
     /// The policy of `sim/openb`.
     pub policy: Option<String>,
     /// The folder with traces (`MERIDIAN_DATA`).

@@ -37,6 +37,24 @@ pub(crate) struct Arguments {
     /// Whether api/create speaks TLS.
     #[arg(long)]
     tls: bool,
+    /// Number of sites of the global benches.
+    #[arg(long)]
+    sites: Option<u32>,
+    /// Number of workloads of the global benches.
+    #[arg(long)]
+    workloads: Option<u32>,
+    /// How many times the demand all sites of the global benches could serve.
+    #[arg(long, allow_negative_numbers = true)]
+    ratio: Option<f64>,
+    /// Seconds that a plan of the global benches may take.
+    #[arg(long, allow_negative_numbers = true)]
+    seconds: Option<f64>,
+    /// What solves mixed-integer programmes in the global benches: microlp or highs.
+    #[arg(long, default_value = "microlp")]
+    backend: String,
+    /// Where global/size writes its plot, as SVG.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// The policy of the sim benches.
     #[arg(long)]
     policy: Option<String>,
@@ -90,6 +108,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Filling::Scheduled => Fill::Scheduled,
         },
         tls: arguments.tls,
+        sites: arguments.sites,
+        workloads: arguments.workloads,
+        ratio: arguments.ratio,
+        seconds: arguments.seconds,
+        backend: arguments.backend.parse().context("--backend")?,
+        plot: arguments.plot.clone(),
         policy: arguments.policy.clone(),
         data: arguments.data.clone(),
     };

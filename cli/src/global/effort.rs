@@ -11,6 +11,9 @@ use crate::clock;
 /// How long solving may take.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Effort {
+    /// What solves mixed-integer programmes: microlp, which is built in, or highs, where the program was built with it.
+    #[arg(long, value_name = "NAME", default_value = "microlp")]
+    backend: Backend,
     /// Seconds that solving may take; the best plan so far is the answer then.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, allow_negative_numbers = true)]
     time_limit: f64,
@@ -43,7 +46,7 @@ impl Effort {
             clock: &clock::nanoseconds,
             time: self.rounds.is_none().then_some((self.time_limit * 1e9) as u64),
             rounds: self.rounds,
-            backend: Backend::Microlp,
+            backend: self.backend,
             cancel,
             gap: self.gap,
             progress: &|_, _| (),

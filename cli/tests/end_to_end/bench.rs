@@ -26,6 +26,14 @@ fn without_a_name_it_lists_the_benches() {
             "region/deployment",
             "region/memory",
             "replicas",
+            "global/orlib",
+            "global/divided",
+            "global/assignment",
+            "global/whole",
+            "global/large",
+            "global/repair",
+            "global/place",
+            "global/size",
             "sim/openb",
             "sim/synthetic"
         ]
@@ -63,6 +71,29 @@ fn a_region_is_measured() {
         let text = folder.runs(&format!("bench {bench} --json")).out;
         let figure: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert!(figure["value"].as_f64() > Some(0.0), "{text}");
+    }
+}
+
+/// Small, but the whole way: each plan is checked by the bench itself.
+#[test]
+fn plans_over_sites_are_measured() {
+    let folder = Folder::new();
+    for bench in ["divided", "whole", "large", "repair", "place"] {
+        let asked = format!("bench global/{bench} --sites 12 --workloads 40 --seconds 0.5 --json");
+        let text = folder.runs(&asked).out;
+        let figure: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(figure["value"].as_f64() >= Some(0.0), "{text}");
+        assert_eq!(figure["parameters"]["sites"], 12, "{text}");
+    }
+    folder.runs("bench global/size --workloads 50 --seconds 5 --plot size.svg");
+    let plot = String::from_utf8(folder.read("size.svg")).expect("a plot is text");
+    assert!(plot.starts_with("<svg ") && plot.contains("20x50"), "{plot}");
+}
+
+#[test]
+fn benches_on_published_instances_say_what_they_lack() {
+    for bench in ["global/orlib", "global/assignment"] {
+        Folder::new().fails_with(&format!("bench {bench}"), &["MERIDIAN_DATA is not set", "want the folder"]);
     }
 }
 

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::assignment::Assignment;
 use crate::budget::Budget;
 use crate::certificate::{Certificate, Fixing, Multipliers};
-use crate::dual::Dual;
+use crate::dual::{Columns, Dual};
 use crate::model::Model;
 use crate::openset::{OpenSearch, SetBounds};
 use crate::transport::Transport;
@@ -112,6 +112,7 @@ pub(crate) fn branch(model: &Model, budget: &Budget<'_>, seed: u64, open: Option
     let bytes = 8 * (model.items() + model.sites());
     let most = (MOST_BYTES / bytes.max(1)).max(2);
     let mut waiting = BinaryHeap::from([Reverse(Waiting { bound: dual.bound(), number: 0 })]);
+    let columns = dual.columns().clone();
     drop(dual);
     while !budget.is_over() && cases.len() < most {
         let least = waiting.peek().map_or(f64::INFINITY, |Reverse(next)| next.bound);
@@ -122,7 +123,7 @@ pub(crate) fn branch(model: &Model, budget: &Budget<'_>, seed: u64, open: Option
         let next: Vec<Waiting> =
             std::iter::from_fn(|| waiting.pop()).take(TASKS).map(|Reverse(next)| next).collect();
         let upper = search.cost();
-        let work = |next: &Waiting| work(model, &cases[next.number], next, upper, budget);
+        let work = |next: &Waiting| work(&columns, model, &cases[next.number], next, upper, budget);
         let outcomes: Vec<Outcome<'_>> = next.par_iter().map(work).collect();
         for outcome in outcomes {
             budget.count();
@@ -228,6 +229,7 @@ fn look_around<'m>(
 
 /// Raises the bound of a case, fixes what it can, and says where to split it.
 fn work<'m>(
+    columns: &Arc<Columns>,
     model: &'m Model,
     case: &Case,
     waiting: &Waiting,
@@ -235,7 +237,7 @@ fn work<'m>(
     budget: &Budget<'_>,
 ) -> Outcome<'m> {
     let goal = goal(upper);
-    let mut dual = Dual::new(model, case.fixings.clone(), Some(&case.prices));
+    let mut dual = Dual::with_columns(model, columns.clone(), case.fixings.clone(), Some(&case.prices));
     let mut left_out = Vec::new();
     let mut division = None;
     fix(&mut dual, goal, &mut left_out);

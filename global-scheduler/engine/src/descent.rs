@@ -32,6 +32,23 @@ pub(crate) fn descend(state: &mut State<'_>, random: &mut ChaCha8Rng, stop: &dyn
     }
 }
 
+/// Shifts and swaps items until that helps no more, and leaves open what is open.
+pub(crate) fn settle(state: &mut State<'_>, random: &mut ChaCha8Rng, stop: &dyn Fn() -> bool) {
+    let mut items: Vec<u32> = (0..state.model().items() as u32).collect();
+    loop {
+        let before = state.cost();
+        items.shuffle(random);
+        while shift_all(state, &items) && !stop() {}
+        if !stop() {
+            swap_all(state, &items);
+        }
+        // The last thousandth is not worth its time.
+        if stop() || state.cost() >= before - 1e-3 * before.abs() {
+            return;
+        }
+    }
+}
+
 fn least(cost: f64) -> f64 {
     LEAST_GAIN * cost.abs().max(1e-3)
 }

@@ -25,19 +25,44 @@ struct Wanted {
 
 #[derive(Default)]
 struct SiteState {
-    wanted: Vec<Wanted>,
+    /// What the site would serve of each item that it would serve.
+    served: Vec<(u32, f64)>,
     /// The worth of opening the site: negative if it pays.
     value: f64,
     /// How much each resource weighs.
     weights: Vec<f64>,
     /// The prices of the resources.
     prices: Vec<f64>,
+    /// What a unit of weighed usage was worth when the site was last filled.
+    worth: f64,
     is_open: bool,
+}
+
+/// The costs of a model by site, so that a site reads its own one after another.
+pub(crate) struct Columns(Vec<f64>);
+
+impl Columns {
+    pub(crate) fn new(model: &Model) -> Arc<Columns> {
+        let items = model.items();
+        let mut costs = vec![f64::INFINITY; items * model.sites()];
+        let fill = |(site, column): (usize, &mut [f64])| {
+            for (item, cost) in column.iter_mut().enumerate() {
+                *cost = model.cost(item, site);
+            }
+        };
+        costs.par_chunks_mut(items.max(1)).enumerate().with_min_len(16).for_each(fill);
+        Arc::new(Columns(costs))
+    }
+
+    fn of(&self, site: usize, items: usize) -> &[f64] {
+        &self.0[site * items..(site + 1) * items]
+    }
 }
 
 /// Dual ascent on one model, under fixings of sites.
 pub(crate) struct Dual<'m> {
     model: &'m Model,
+    columns: Arc<Columns>,
     fixings: Vec<Fixing>,
     states: Vec<SiteState>,
     /// The best prices so far and what they prove.
@@ -59,6 +84,16 @@ pub(crate) struct Dual<'m> {
 impl<'m> Dual<'m> {
     /// Starts at the prices of a parent, or where each item pays for its cheapest site filled with its like.
     pub(crate) fn new(model: &'m Model, fixings: Vec<Fixing>, start: Option<&Multipliers>) -> Dual<'m> {
+        Dual::with_columns(model, Columns::new(model), fixings, start)
+    }
+
+    /// The same with columns that are at hand.
+    pub(crate) fn with_columns(
+        model: &'m Model,
+        columns: Arc<Columns>,
+        fixings: Vec<Fixing>,
+        start: Option<&Multipliers>,
+    ) -> Dual<'m> {
         let prices = match start {
             Some(start) => start.item.clone(),
             None => (0..model.items()).map(|item| first_price(model, item)).collect(),
@@ -66,6 +101,7 @@ impl<'m> Dual<'m> {
         let states = (0..model.sites()).map(|site| SiteState::new(model, site)).collect();
         let mut dual = Dual {
             model,
+            columns,
             fixings,
             states,
             best: Arc::new(Multipliers::default()),
@@ -91,7 +127,9 @@ impl<'m> Dual<'m> {
     pub(crate) fn step(&mut self, upper: f64) {
         self.iterations += 1;
         let norm: f64 = self.average.iter().map(|violation| violation * violation).sum();
-        let reach = (1.02 * upper - self.best_bound).max(1e-6 * upper.abs().max(1.0));
+        // A goal not far above the bound: a plan that is still poor would make steps too long.
+        let near = 0.05 * self.best_bound.abs().max(0.2 * upper.abs());
+        let reach = (1.02 * upper - self.best_bound).min(near).max(1e-6 * upper.abs().max(1.0));
         let length = if norm > 1e-12 { self.step * reach / norm } else { 0.0 };
         for item in 0..self.prices.len() {
             let price = self.best.item[item] + length * self.average[item];
@@ -150,38 +188,23 @@ impl<'m> Dual<'m> {
 
     /// What the current prices prove; leaves the violations and the sites' values behind.
     fn evaluate(&mut self) -> f64 {
-        for state in &mut self.states {
-            state.wanted.clear();
-        }
-        let mut bound = 0.0;
-        for (item, price) in self.prices.iter().enumerate() {
-            bound += price;
-            for site in self.model.candidates(item) {
-                let reduced = self.model.cost(item, *site as usize) - price;
-                if reduced >= 0.0 {
-                    break;
-                }
-                if self.fixings[*site as usize] != Fixing::Closed {
-                    let wanted = Wanted { item: item as u32, reduced, usage: 0.0, ratio: 0.0, share: 0.0 };
-                    self.states[*site as usize].wanted.push(wanted);
-                }
-            }
-        }
-        let (model, fixings) = (self.model, &self.fixings);
-        let fill = |(site, state): (usize, &mut SiteState)| state.fill(model, site, fixings[site]);
+        let mut bound: f64 = self.prices.iter().sum();
+        let (model, fixings, columns, prices) = (self.model, &self.fixings, &self.columns, &self.prices);
+        let fill = |wanted: &mut Vec<Wanted>, (site, state): (usize, &mut SiteState)| {
+            state.fill(model, site, fixings[site], columns.of(site, model.items()), prices, wanted);
+        };
         if model.sites() * model.items() > 50_000 {
-            self.states.par_iter_mut().enumerate().with_min_len(16).for_each(fill);
+            let states = self.states.par_iter_mut().enumerate().with_min_len(16);
+            states.for_each_init(Vec::new, fill);
         } else {
-            self.states.iter_mut().enumerate().for_each(fill);
+            let mut wanted = Vec::new();
+            self.states.iter_mut().enumerate().for_each(|state| fill(&mut wanted, state));
         }
         self.violation.fill(1.0);
-        for state in &self.states {
-            if !state.is_open {
-                continue;
-            }
+        for state in self.states.iter().filter(|state| state.is_open) {
             bound += state.value;
-            for wanted in &state.wanted {
-                self.violation[wanted.item as usize] -= wanted.share;
+            for (item, share) in &state.served {
+                self.violation[*item as usize] -= share;
             }
         }
         for (item, violation) in self.violation.iter_mut().enumerate() {
@@ -191,6 +214,10 @@ impl<'m> Dual<'m> {
             }
         }
         bound
+    }
+
+    pub(crate) fn columns(&self) -> &Arc<Columns> {
+        &self.columns
     }
 
     pub(crate) fn model(&self) -> &'m Model {
@@ -255,23 +282,51 @@ impl SiteState {
     }
 
     /// Fills the site with what pays most for its weighed usage.
-    fn fill(&mut self, model: &Model, site: usize, fixing: Fixing) {
-        let mut price = None;
-        self.value = model.opening(site);
-        for wanted in &mut self.wanted {
-            let usage = model.usage(wanted.item as usize, site);
-            wanted.usage = usage.iter().zip(&self.weights).map(|(usage, weight)| usage * weight).sum();
-            wanted.share = 1.0;
+    fn fill(
+        &mut self,
+        model: &Model,
+        site: usize,
+        fixing: Fixing,
+        costs: &[f64],
+        prices: &[f64],
+        wanted: &mut Vec<Wanted>,
+    ) {
+        let weighed = |amounts: &[f64]| -> f64 {
+            amounts.iter().zip(&self.weights).map(|(amount, weight)| amount * weight).sum()
+        };
+        let capacity = weighed(model.capacity(site));
+        wanted.clear();
+        let mut asked = 0.0;
+        if fixing != Fixing::Closed {
+            // Most of what would pay at an empty site does not pay at a full one: if what is worth nearly as much as the last
+            // time fills the site, nothing else is looked at.
+            for worth in [0.75 * self.worth, 0.0] {
+                wanted.clear();
+                asked = 0.0;
+                for (item, (cost, price)) in costs.iter().zip(prices).enumerate() {
+                    let reduced = cost - price;
+                    if reduced >= 0.0 {
+                        continue;
+                    }
+                    let usage = weighed(model.usage(item, site));
+                    if reduced + worth * usage < 0.0 {
+                        asked += usage;
+                        wanted.push(Wanted { item: item as u32, reduced, usage, ratio: 0.0, share: 1.0 });
+                    }
+                }
+                if worth <= 0.0 || asked > capacity {
+                    break;
+                }
+            }
         }
-        let capacity: f64 =
-            model.capacity(site).iter().zip(&self.weights).map(|(capacity, weight)| capacity * weight).sum();
-        let asked: f64 = self.wanted.iter().map(|wanted| wanted.usage).sum();
-        if asked > capacity {
-            price = Some(self.fill_up(capacity));
-        }
+        self.worth = if asked > capacity { fill_up(wanted, capacity) } else { 0.0 };
         self.prices.clear();
-        self.prices.extend(self.weights.iter().map(|weight| weight * price.unwrap_or(0.0)));
-        self.value += self.wanted.iter().map(|wanted| wanted.reduced * wanted.share).sum::<f64>();
+        self.prices.extend(self.weights.iter().map(|weight| weight * self.worth));
+        self.value =
+            model.opening(site) + wanted.iter().map(|wanted| wanted.reduced * wanted.share).sum::<f64>();
+        self.served.clear();
+        let served = wanted.iter().filter(|wanted| wanted.share > 0.0);
+        self.served.extend(served.map(|wanted| (wanted.item, wanted.share)));
         self.is_open = match fixing {
             Fixing::Free => self.value < 0.0,
             Fixing::Open => true,
@@ -282,48 +337,12 @@ impl SiteState {
         }
     }
 
-    /// Serves what pays most until the site is full, and tells what a unit more would be worth. Only the items around the one that
-    /// fits in part are put in order.
-    fn fill_up(&mut self, capacity: f64) -> f64 {
-        for wanted in &mut self.wanted {
-            // What takes nothing comes first.
-            wanted.ratio = wanted.reduced / wanted.usage.max(1e-300);
-        }
-        let order = |a: &Wanted, b: &Wanted| a.ratio.total_cmp(&b.ratio).then(a.item.cmp(&b.item));
-        let (mut from, mut to, mut left) = (0, self.wanted.len(), capacity);
-        while to - from > 24 {
-            let middle = (to - from) / 2;
-            let (first, _, _) = self.wanted[from..to].select_nth_unstable_by(middle, order);
-            let asked: f64 = first.iter().map(|wanted| wanted.usage).sum();
-            if asked > left {
-                to = from + middle;
-            } else {
-                left -= asked;
-                from += middle;
-            }
-        }
-        self.wanted[from..to].sort_unstable_by(order);
-        self.wanted[to..].iter_mut().for_each(|wanted| wanted.share = 0.0);
-        let mut price = None;
-        for wanted in &mut self.wanted[from..to] {
-            if wanted.usage > left {
-                price.get_or_insert(-wanted.ratio);
-                wanted.share = (left / wanted.usage).max(0.0);
-                left = 0.0;
-            } else {
-                left -= wanted.usage;
-            }
-        }
-        // By rounding alone the last of these may fit after all.
-        price.or(self.wanted.get(to).map(|next| -next.ratio)).unwrap_or(0.0)
-    }
-
     /// Lets the resources that run out first weigh more.
     fn reweigh(&mut self, model: &Model, site: usize) {
         let mut used = vec![0.0; self.weights.len()];
-        for wanted in &self.wanted {
-            for (used, usage) in used.iter_mut().zip(model.usage(wanted.item as usize, site)) {
-                *used += usage * wanted.share;
+        for (item, share) in &self.served {
+            for (used, usage) in used.iter_mut().zip(model.usage(*item as usize, site)) {
+                *used += usage * share;
             }
         }
         let shares = used
@@ -335,6 +354,42 @@ impl SiteState {
             self.weights[resource] *= (0.2 * (share - 1.0).clamp(-1.0, 1.0)).exp();
         }
     }
+}
+
+/// Serves what pays most until the site is full, and tells what a unit more would be worth. Only the items around the one that
+/// fits in part are put in order.
+fn fill_up(all: &mut [Wanted], capacity: f64) -> f64 {
+    for wanted in all.iter_mut() {
+        // What takes nothing comes first.
+        wanted.ratio = wanted.reduced / wanted.usage.max(1e-300);
+    }
+    let order = |a: &Wanted, b: &Wanted| a.ratio.total_cmp(&b.ratio).then(a.item.cmp(&b.item));
+    let (mut from, mut to, mut left) = (0, all.len(), capacity);
+    while to - from > 24 {
+        let middle = (to - from) / 2;
+        let (first, _, _) = all[from..to].select_nth_unstable_by(middle, order);
+        let asked: f64 = first.iter().map(|wanted| wanted.usage).sum();
+        if asked > left {
+            to = from + middle;
+        } else {
+            left -= asked;
+            from += middle;
+        }
+    }
+    all[from..to].sort_unstable_by(order);
+    all[to..].iter_mut().for_each(|wanted| wanted.share = 0.0);
+    let mut price = None;
+    for wanted in &mut all[from..to] {
+        if wanted.usage > left {
+            price.get_or_insert(-wanted.ratio);
+            wanted.share = (left / wanted.usage).max(0.0);
+            left = 0.0;
+        } else {
+            left -= wanted.usage;
+        }
+    }
+    // By rounding alone the last of these may fit after all.
+    price.or(all.get(to).map(|next| -next.ratio)).unwrap_or(0.0)
 }
 
 fn first_price(model: &Model, item: usize) -> f64 {

@@ -21,7 +21,50 @@ pub enum Backend {
     Highs,
 }
 
+/// Why there is no such back end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// No back end has this name.
+    #[error("back end {0:?} is unknown, want microlp or highs")]
+    Unknown(String),
+    /// There is such a back end, and this program does not hold it.
+    #[error("this program was built without HiGHS, want microlp, or a build with the cargo feature highs")]
+    NotBuilt,
+}
+
+impl std::str::FromStr for Backend {
+    type Err = BackendError;
+
+    fn from_str(name: &str) -> Result<Backend, BackendError> {
+        match name {
+            "microlp" => Ok(Backend::Microlp),
+            #[cfg(feature = "highs")]
+            "highs" => Ok(Backend::Highs),
+            #[cfg(not(feature = "highs"))]
+            "highs" => Err(BackendError::NotBuilt),
+            _ => Err(BackendError::Unknown(name.chars().take(40).collect())),
+        }
+    }
+}
+
 impl Backend {
+    /// All that this program holds.
+    pub const BUILT: &[Backend] = &[
+        Backend::Microlp,
+        #[cfg(feature = "highs")]
+        Backend::Highs,
+    ];
+
+    /// Its name, from which it can be parsed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Microlp => "microlp",
+            #[cfg(feature = "highs")]
+            Backend::Highs => "highs",
+        }
+    }
+
     /// The most pairs of item and candidate with which a programme is worth trying.
     pub(crate) fn most_pairs(self) -> usize {
         match self {

@@ -31,6 +31,9 @@ pub enum RepairError {
     /// The plan divides an item; such plans are solved anew.
     #[error("item {0} is divided among sites: want a plan of whole items, or solve anew")]
     Divided(usize),
+    /// The item to place is not in the model.
+    #[error("the model has no item {0}")]
+    Item(usize),
     /// The plan is of another model, or breaks its rules already.
     #[error("item {item} cannot be at site {site} in this model")]
     Site {
@@ -46,8 +49,62 @@ pub enum RepairError {
 /// `model` is that of the running plan, which serves items whole; it may still have the lost sites.
 pub fn repair(model: &Model, running: &Assignment, lost: &[u32]) -> Result<Repaired, RepairError> {
     let is_lost = |site: u32| lost.contains(&site);
+    let mut state = running_state(model, running)?;
+    let was_lost = |item: &usize| state.site(*item) != NOWHERE && is_lost(state.site(*item));
+    let moved = (0..model.items()).filter(was_lost).map(|item| item as u32).collect();
+    for site in lost.iter().filter(|site| (**site as usize) < model.sites()) {
+        relocate(&mut state, *site as usize, &is_lost);
+    }
+    fill_in(&mut state, &|site| !is_lost(site as u32));
+    Ok(Repaired { assignment: state.assignment(), moved })
+}
+
+/// Where one item goes in a running plan, nothing else being moved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Placed {
+    /// The site that adds least; none if leaving the item costs less than any site with room.
+    pub site: Option<u32>,
+    /// What the item adds to the plan's cost there, with the opening of the site, or unserved.
+    pub added: f64,
+    /// The site that adds least but for it, and what it would add.
+    pub second: Option<(u32, f64)>,
+}
+
+/// Places one item alone, such as one that has just come. Where the plan has it already it counts as unserved.
+pub fn place(model: &Model, running: &Assignment, item: usize) -> Result<Placed, RepairError> {
+    let mut state = running_state(model, running)?;
+    if item >= model.items() {
+        return Err(RepairError::Item(item));
+    }
+    state.take(item);
+    let mut best: Option<(u32, f64)> = None;
+    let mut second: Option<(u32, f64)> = None;
+    for site in model.candidates(item) {
+        let cost = model.cost(item, *site as usize);
+        // Dearer ones cannot be second either.
+        if second.is_some_and(|(_, second)| cost >= second) {
+            break;
+        }
+        if !state.fits(item, *site as usize) {
+            continue;
+        }
+        let added = cost + state.opening_cost(*site as usize);
+        if best.is_none_or(|(_, best)| added < best) {
+            (best, second) = (Some((*site, added)), best);
+        } else if second.is_none_or(|(_, second)| added < second) {
+            second = Some((*site, added));
+        }
+    }
+    let unserved = model.unserved(item);
+    match best {
+        Some((site, added)) if added < unserved => Ok(Placed { site: Some(site), added, second }),
+        _ => Ok(Placed { site: None, added: unserved, second: best }),
+    }
+}
+
+/// A running plan that serves items whole, as a state to work on.
+fn running_state<'m>(model: &'m Model, running: &Assignment) -> Result<State<'m>, RepairError> {
     let mut state = State::empty(model);
-    let mut moved = Vec::new();
     for (item, portions) in running.portions.iter().enumerate().take(model.items()) {
         let [portion] = portions.as_slice() else {
             if portions.is_empty() {
@@ -62,16 +119,9 @@ pub fn repair(model: &Model, running: &Assignment, lost: &[u32]) -> Result<Repai
         if site as usize >= model.sites() || !model.cost(item, site as usize).is_finite() {
             return Err(RepairError::Site { item, site });
         }
-        if is_lost(site) {
-            moved.push(item as u32);
-        }
         state.put(item, site as usize);
     }
-    for site in lost.iter().filter(|site| (**site as usize) < model.sites()) {
-        relocate(&mut state, *site as usize, &is_lost);
-    }
-    fill_in(&mut state, &|site| !is_lost(site as u32));
-    Ok(Repaired { assignment: state.assignment(), moved })
+    Ok(state)
 }
 
 /// What moves cost and how many there may be.

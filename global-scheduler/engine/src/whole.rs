@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::budget::Budget;
 use crate::certificate::{Fixing, Multipliers};
-use crate::descent::descend;
+use crate::descent::{descend, settle};
 use crate::dual::Dual;
 use crate::exchange::exchange;
 use crate::greedy::{CostsOnly, ResourcePrices, complete, fill_in};
@@ -33,8 +33,12 @@ const PART_KICKS: usize = 6;
 /// Changes of open sites that are tried on a part before it counts as one that cannot be bettered.
 const PART_TRIES: usize = 16;
 
-/// The share of the time that dual ascent may take.
-const DUAL_SHARE: f64 = 0.4;
+/// The shares of the time after which dual ascent and better plans end, in turns: with a good plan known, prices come nearer to
+/// the best.
+const TURNS: [(f64, f64); 2] = [(0.2, 0.4), (0.5, 1.0)];
+
+/// The most pairs of item and site for which closing and opening of sites is tried on the whole model. Beyond, parts do that.
+const MEDIUM: usize = 1_000_000;
 
 /// The best plan found, and the prices that prove a bound.
 pub(crate) fn solve<'m>(
@@ -53,11 +57,15 @@ pub(crate) fn solve<'m>(
     };
     let mut dual = Dual::new(model, vec![Fixing::Free; model.sites()], None);
     budget.report(best.cost(), dual.bound());
-    ascend(&mut dual, &mut best, budget, &mut random);
-    let prices = dual.best().clone();
-    let bound = dual.bound();
-    improve(&mut best, &prices, bound, budget, &mut random);
-    (best, bound, prices)
+    // Rules have a search of their own, which takes what time there is.
+    let turns = if model.rules().is_some() { &TURNS[1..] } else { &TURNS };
+    for &(until, share) in turns {
+        ascend(&mut dual, &mut best, budget, until, &mut random);
+        let prices = dual.best().clone();
+        improve(&mut best, &prices, dual.bound(), budget, share, &mut random);
+        dual.restart();
+    }
+    (best, dual.bound(), dual.best().clone())
 }
 
 /// A first plan: all sites are open to all.
@@ -68,23 +76,53 @@ fn first(model: &Model) -> State<'_> {
 }
 
 /// Raises the bound, and makes plans of what dual ascent hints at.
-fn ascend<'m>(dual: &mut Dual<'m>, best: &mut State<'m>, budget: &Budget<'_>, random: &mut ChaCha8Rng) {
+fn ascend<'m>(
+    dual: &mut Dual<'m>,
+    best: &mut State<'m>,
+    budget: &Budget<'_>,
+    until: f64,
+    random: &mut ChaCha8Rng,
+) {
     let model = best.model();
-    let is_small = model.sites() * model.items() <= SMALL;
-    let stop = || budget.is_late(DUAL_SHARE) || budget.is_cancelled();
+    let pairs = model.sites() * model.items();
+    let is_small = pairs <= SMALL;
+    let stop = || budget.is_late(until) || budget.is_cancelled();
     let most: u32 = if is_small { 1_000 } else { 600 };
     for step in 0..most {
         if stop() || dual.has_converged() || budget.is_close(best.cost(), dual.bound()) {
             break;
         }
         dual.step(best.cost());
-        if is_small && step % 25 == 24 || step % 150 == 40 {
+        if is_small && step % 25 == 24 || pairs <= MEDIUM && step % 150 == 40 {
             let open: Vec<bool> = dual.open_now().collect();
             hint(dual, &open, best, budget, random, &stop);
         }
     }
-    let open: Vec<bool> = dual.openness().iter().map(|openness| *openness > 0.4).collect();
-    hint(dual, &open, best, budget, random, &|| budget.is_over());
+    hint(dual, &likely(dual), best, budget, random, &|| budget.is_over());
+}
+
+/// The sites that are likely open, and the next ones until all items have room.
+fn likely(dual: &Dual<'_>) -> Vec<bool> {
+    let model = dual.model();
+    let mut missing = vec![0.0; model.resources()];
+    for item in 0..model.items() {
+        if let Some(site) = model.candidates(item).first() {
+            let usage = model.usage(item, *site as usize);
+            missing.iter_mut().zip(usage).for_each(|(missing, usage)| *missing += 1.02 * usage);
+        }
+    }
+    let mut sites: Vec<usize> = (0..model.sites()).collect();
+    let openness = dual.openness();
+    sites.sort_by(|a, b| openness[*b].total_cmp(&openness[*a]).then(a.cmp(b)));
+    let mut open = vec![false; model.sites()];
+    for site in sites {
+        let is_missing = missing.iter().any(|missing| *missing > 0.0);
+        if openness[site] > 0.4 || is_missing && openness[site] > 0.0 {
+            open[site] = true;
+            missing.iter_mut().zip(model.capacity(site)).for_each(|(missing, has)| *missing -= has);
+        }
+    }
+    open
 }
 
 /// Makes a plan of a set of open sites, and keeps it if it is better.
@@ -98,10 +136,19 @@ fn hint<'m>(
 ) {
     let mut state = State::empty(best.model());
     complete(&mut state, open, &ResourcePrices(&dual.best().site));
-    descend(&mut state, random, stop);
+    go_down(&mut state, random, stop);
     if state.cost() < best.cost() {
         *best = state;
         budget.report(best.cost(), dual.bound());
+    }
+}
+
+fn go_down(state: &mut State<'_>, random: &mut ChaCha8Rng, stop: &dyn Fn() -> bool) {
+    let model = state.model();
+    if model.sites() * model.items() > MEDIUM {
+        settle(state, random, stop);
+    } else {
+        descend(state, random, stop);
     }
 }
 
@@ -111,6 +158,7 @@ pub(crate) fn improve(
     prices: &Multipliers,
     bound: f64,
     budget: &Budget<'_>,
+    share: f64,
     random: &mut ChaCha8Rng,
 ) {
     let model = best.model();
@@ -126,7 +174,7 @@ pub(crate) fn improve(
     }
     let has_openings = (0..model.sites()).any(|site| model.opening(site) > 0.0);
     let mut idle = 0_u32;
-    while !budget.is_over() && !budget.is_close(best.cost(), bound) {
+    while !budget.is_past(share) && !budget.is_close(best.cost(), bound) {
         budget.count();
         let before = best.cost();
         let is_one_part = !has_openings && model.sites() * model.items() <= SMALL;
@@ -135,7 +183,7 @@ pub(crate) fn improve(
         } else {
             let size = [8, 12, 5, 16][random.random_range(0..4)];
             let parts = partition(best, size, random);
-            let stop = || budget.is_late(1.0) || budget.is_cancelled();
+            let stop = || budget.is_late(share) || budget.is_cancelled();
             let improved: Vec<Option<Vec<u32>>> =
                 parts.par_iter().map(|part| improve_part(part, prices, &stop)).collect();
             for (part, sites) in parts.iter().zip(improved) {
@@ -144,7 +192,7 @@ pub(crate) fn improve(
                 }
             }
             if random.random_range(0..4) == 0 {
-                descend(best, random, &stop);
+                go_down(best, random, &stop);
             }
         }
         if best.cost() < before - 1e-9 * before.abs() {

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use meridian_global_engine::{
-    Assignment, Backend, Item, Limits, Model, MoveTerms, RepairError, Site, Usage, check, improve, repair,
-    solve,
+    Assignment, Backend, Item, Limits, Model, MoveTerms, Portion, RepairError, Site, Usage, check, improve,
+    place, repair, solve,
 };
 use proptest::prelude::*;
 
@@ -50,6 +50,31 @@ proptest! {
                 prop_assert_eq!(repaired.assignment.site(item), before);
             }
         }
+    }
+
+    /// Against the checker's word on each site that the item could go to.
+    #[test]
+    fn an_item_alone_goes_where_it_adds_least(model in models(), item in 0..10_usize) {
+        let item = item % model.items();
+        let mut running = solve(&model, &limits(&AtomicBool::new(false)), 3, None).assignment;
+        running.portions[item].clear();
+        let before = check(&model, &running).objective;
+        let placed = place(&model, &running, item).expect("the plan is whole");
+        let mut costs: Vec<(f64, Option<u32>)> = vec![(model.unserved(item), None)];
+        for site in 0..model.sites() as u32 {
+            running.portions[item] = vec![Portion { site, share: 1.0 }];
+            let checked = check(&model, &running);
+            if checked.is_feasible() {
+                costs.push((checked.objective - before + model.unserved(item), Some(site)));
+            }
+        }
+        let least = costs.iter().map(|(cost, _)| *cost).fold(f64::INFINITY, f64::min);
+        prop_assert!((placed.added - least).abs() <= 1e-6, "{placed:?}, want {least}");
+        prop_assert!(costs.iter().any(|(cost, site)| *site == placed.site && (cost - least).abs() <= 1e-6));
+        costs.retain(|(_, site)| *site != placed.site && site.is_some());
+        let second = costs.iter().map(|(cost, _)| *cost).fold(f64::INFINITY, f64::min);
+        let told = placed.second.map_or(f64::INFINITY, |(_, second)| second);
+        prop_assert!(told == second || (told - second).abs() <= 1e-6, "{placed:?}, want {second}");
     }
 
     #[test]
