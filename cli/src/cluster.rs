@@ -36,13 +36,18 @@ impl ClusterSource {
         }
         let mut dump = Dump::default();
         crate::serve::block_on(async {
-            let client = Client::try_from(self.config().await?).context("using the kubeconfig")?;
+            let client = self.client().await?;
             for resource in ["nodes", "pods"] {
                 list(&client, resource, &mut dump).await?;
             }
             Ok(())
         })?;
         Ok(dump)
+    }
+
+    /// A client of the cluster, where it is a live one.
+    pub(crate) async fn client(&self) -> anyhow::Result<Client> {
+        Client::try_from(self.config().await?).context("using the kubeconfig")
     }
 
     async fn config(&self) -> anyhow::Result<Config> {

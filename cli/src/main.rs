@@ -11,6 +11,7 @@ mod output;
 mod plan;
 mod policy;
 mod progress;
+mod rebalance;
 mod serve;
 mod sim;
 mod source;
@@ -52,6 +53,8 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Say what would become of a cluster if hosts were drained or added, or another policy chosen.
     Whatif(plan::WhatIfArguments),
+    /// Propose a bounded number of moves that leave a cluster better, and carry them out where that is asked for.
+    Rebalance(rebalance::RebalanceArguments),
     /// Place workloads over regions and edge sites.
     Global(global::Arguments),
     /// Measure.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Plan(arguments) => arguments.run(),
         Command::Whatif(arguments) => arguments.run(),
+        Command::Rebalance(arguments) => arguments.run(),
         Command::Global(arguments) => global::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };

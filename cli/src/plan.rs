@@ -86,7 +86,11 @@ impl WhatIfArguments {
     }
 }
 
-fn print<T: Serialize + ToString>(answer: &T, notes: &[String], as_json: bool) -> anyhow::Result<()> {
+pub(crate) fn print<T: Serialize + ToString>(
+    answer: &T,
+    notes: &[String],
+    as_json: bool,
+) -> anyhow::Result<()> {
     if as_json {
         return output::print(&serde_json::to_string_pretty(answer).context("writing JSON")?);
     }

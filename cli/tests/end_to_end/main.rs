@@ -18,6 +18,7 @@ mod misread;
 mod placed;
 mod planned;
 mod published;
+mod rebalanced;
 mod refused;
 mod repeated;
 mod trace;

@@ -8,6 +8,7 @@ mod clients;
 mod etcd;
 mod kubectl;
 mod process;
+mod rebalance;
 mod refused;
 mod restart;
 mod separate;

@@ -63,6 +63,10 @@ pub struct PodView {
     /// It belongs to its host and does not move when the host is drained: a pod of a DaemonSet, or one that the host runs by
     /// itself (a mirror pod).
     pub stays: bool,
+    /// It has a controller, which makes another in its place when it is evicted.
+    pub is_controlled: bool,
+    /// Its owner does not want it moved: it is annotated `cluster-autoscaler.kubernetes.io/safe-to-evict: "false"`.
+    pub is_unsafe_to_evict: bool,
 }
 
 /// How far a pod has come.
@@ -187,6 +191,8 @@ fn view(object: &spec::PodObject<'_>) -> Result<PodView, ObjectError> {
         deleting: metadata.deletion_timestamp.is_some(),
         stays: metadata.annotations.mirror.is_some()
             || metadata.owner_references.iter().any(|owner| owner.controller && owner.kind == "DaemonSet"),
+        is_controlled: metadata.owner_references.iter().any(|owner| owner.controller),
+        is_unsafe_to_evict: metadata.annotations.safe_to_evict == Some("false"),
     })
 }
 

@@ -4,10 +4,13 @@
 //! then the pod in question is decided upon, under any profile, as if it were the next to be scheduled. One that is bound
 //! already is taken off its node first, so the answer says where it would go today.
 //!
-//! `model` is the cluster in an engine; `plan` decides on manifests and `whatif` on changes of the cluster, with the same.
+//! `model` is the cluster in an engine; `plan` decides on manifests, `whatif` on changes of the cluster and `rebalance` on
+//! moves within it, with the same.
 
 mod model;
 mod plan;
+mod proposal;
+mod rebalance;
 mod remedy;
 mod table;
 mod whatif;
@@ -17,6 +20,8 @@ use meridian_kubernetes::Dump;
 use self::model::{Model, class};
 pub use self::model::{Usage, Utilization};
 pub use self::plan::{Plan, PlannedWorkload, plan};
+pub use self::proposal::{MoveReason, Proposal, ProposedMove};
+pub use self::rebalance::{Aims, rebalance};
 pub use self::remedy::Remedy;
 pub use self::whatif::{Consequences, Hypothesis, Move, Waits, what_if};
 use crate::SimulationError;

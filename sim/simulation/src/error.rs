@@ -50,6 +50,14 @@ pub enum SimulationError {
         /// A name that there is.
         example: String,
     },
+    /// A pod that was only looked at does not go back to where it was.
+    #[error("pod {pod} cannot be put back where it was: {source}")]
+    NotPutBack {
+        /// The pod as `namespace/name`.
+        pod: String,
+        /// Why.
+        source: meridian_engine::PlaceError,
+    },
     /// An experiment on devices needs some.
     #[error("the hosts have no devices, the experiment measures how many of them are allocated")]
     NoDevices,

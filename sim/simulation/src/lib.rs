@@ -21,8 +21,8 @@ mod translate;
 mod typical;
 
 pub use self::cluster::{
-    ClusterStory, Consequences, Hypothesis, Move, Plan, PlannedWorkload, Remedy, Usage, Utilization, Waits,
-    cluster_story, plan, what_if,
+    Aims, ClusterStory, Consequences, Hypothesis, Move, MoveReason, Plan, PlannedWorkload, Proposal,
+    ProposedMove, Remedy, Usage, Utilization, Waits, cluster_story, plan, rebalance, what_if,
 };
 pub use self::error::SimulationError;
 pub use self::openb::{OpenbExperiment, openb_experiment, openb_story};

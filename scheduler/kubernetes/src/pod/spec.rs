@@ -40,6 +40,9 @@ pub(super) struct Metadata<'a> {
 pub(super) struct PodAnnotations<'a> {
     #[serde(rename = "kubernetes.io/config.mirror")]
     pub(super) mirror: Option<IgnoredAny>,
+    /// By which owners keep their pods from being moved.
+    #[serde(rename = "cluster-autoscaler.kubernetes.io/safe-to-evict")]
+    pub(super) safe_to_evict: Option<&'a str>,
     #[serde(rename = "meridian.io/numa-nodes")]
     pub(super) numa_nodes: Option<&'a str>,
     #[serde(rename = "meridian.io/cpu-policy")]

@@ -386,8 +386,21 @@ fn the_view_says_who_the_pod_is() {
         phase: Phase::Running,
         deleting: true,
         stays: false,
+        is_controlled: false,
+        is_unsafe_to_evict: false,
     };
     assert_eq!(bound.view, want);
+    for (metadata, moves) in [
+        (json!({"ownerReferences": [{"kind": "Job", "name": "j", "controller": true}]}), (true, false)),
+        (json!({"ownerReferences": [{"kind": "Job", "name": "j"}]}), (false, false)),
+        (json!({"annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}}), (false, true)),
+        (json!({"annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}}), (false, false)),
+    ] {
+        let mut object = json!({"metadata": metadata, "spec": {"containers": [{}]}});
+        object["metadata"]["name"] = "p".into();
+        let PodView { is_controlled, is_unsafe_to_evict, .. } = pod_from_object(&object).unwrap().view;
+        assert_eq!((is_controlled, is_unsafe_to_evict), moves, "{object}");
+    }
     for (metadata, stays) in [
         (json!({"ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": true}]}), true),
         (json!({"ownerReferences": [{"kind": "ReplicaSet", "name": "r", "controller": true}]}), false),

@@ -252,7 +252,7 @@ fn write_moves(out: &mut fmt::Formatter<'_>, moves: &[Move]) -> fmt::Result {
     write_rest(out, moves.len())
 }
 
-fn write_waits(out: &mut fmt::Formatter<'_>, waits: &[Waits]) -> fmt::Result {
+pub(super) fn write_waits(out: &mut fmt::Formatter<'_>, waits: &[Waits]) -> fmt::Result {
     if waits.is_empty() {
         return Ok(());
     }
@@ -263,7 +263,7 @@ fn write_waits(out: &mut fmt::Formatter<'_>, waits: &[Waits]) -> fmt::Result {
     write_rest(out, waits.len())
 }
 
-fn write_rest(out: &mut fmt::Formatter<'_>, count: usize) -> fmt::Result {
+pub(super) fn write_rest(out: &mut fmt::Formatter<'_>, count: usize) -> fmt::Result {
     match count.saturating_sub(PRINTED) {
         0 => Ok(()),
         more => writeln!(out, "and {more} more, which --json lists"),
