@@ -13,6 +13,8 @@ mod whatif;
 
 use clap::Subcommand;
 
+pub(crate) use self::files::world;
+
 /// Place workloads over regions and edge sites.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

@@ -45,7 +45,7 @@ enum Command {
     Agent(serve::AgentArguments),
     /// Print a kubeconfig for a server.
     Kubeconfig(serve::KubeconfigArguments),
-    /// Run a trace of pods through the scheduler.
+    /// Run a trace of pods through the scheduler, or hours through the global scheduler.
     Sim(sim::Arguments),
     /// Say why a pod went where it went, or why it did not fit.
     Explain(explain::Arguments),

@@ -11,7 +11,7 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// The arrows that are allowed: a package and which of our packages it may name. A new package needs a line here.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("meridian-engine", &[]),
     ("meridian-kubernetes", &["meridian-engine"]),
     ("meridian-environment", &[]),
@@ -84,6 +84,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("meridian-trace", &[]),
     ("meridian-report", &[]),
     ("meridian-simulation", &["meridian-engine", "meridian-kubernetes", "meridian-trace", "meridian-report"]),
+    ("meridian-rolling", &["meridian-global-engine", "meridian-global-world", "meridian-report"]),
     (
         "meridian-benches",
         &[
@@ -126,6 +127,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "meridian-trace",
             "meridian-report",
             "meridian-simulation",
+            "meridian-rolling",
             "meridian-benches",
         ],
     ),

@@ -4,13 +4,14 @@ use std::io::pipe;
 
 use crate::folder::{Folder, Ran};
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "",
     "sim",
     "sim synthetic",
     "sim swf",
     "sim tables",
     "sim openb",
+    "sim global",
     "sim convert",
     "sim convert synthetic",
     "sim convert swf",

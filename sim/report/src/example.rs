@@ -1,7 +1,8 @@
 //! Made-up reports for the tests: a day with a daily wave, and the corners where renderings break.
 
 use crate::{
-    Arrived, Histogram, OpenbReport, Sample, SimulationReport, Summary, TenantSummary, Timings, Unplaced,
+    Arrived, GlobalEvent, GlobalReport, GlobalStep, GlobalSummary, Histogram, OpenbReport, Sample,
+    SimulationReport, StepTimings, Summary, TenantSummary, Timings, Unplaced,
 };
 
 /// A name that would do harm on a page or a terminal if it got there as it is.
@@ -182,5 +183,43 @@ impl Random {
     fn log_normal(&mut self, median: f64, spread: f64) -> f64 {
         let normal = (0..12).map(|_| self.share()).sum::<f64>() - 6.0;
         median * (normal * spread).exp()
+    }
+}
+
+/// Hours of the global scheduler, with a site whose name would do harm.
+pub(crate) fn global() -> GlobalReport {
+    let steps = (0..=24).map(|hour: u64| GlobalStep {
+        time_ms: hour * 3_600_000,
+        demand: 800.0 + hour as f64,
+        sites_up: 24 - hour % 2,
+        replicas: 830 + hour,
+        repaired_cost: 111.0,
+        cost: 110.0,
+        oracle_cost: 100.0,
+        bound: 88.0,
+        repair_moves: hour % 2,
+        improvement_moves: hour % 5,
+        oracle_moves: 40,
+        timings: (hour > 0).then_some(StepTimings { repair_ms: 1.5, improvement_ms: 40.0, oracle_ms: 80.0 }),
+        ..GlobalStep::default()
+    });
+    GlobalReport {
+        title: "A made-up world, 24 h".into(),
+        seed: 7,
+        parameters: [("least gain".to_owned(), "0.005".to_owned())].into(),
+        summary: GlobalSummary {
+            sites: 24,
+            steps: 24,
+            cost: 2_640.0,
+            oracle_cost: 2_400.0,
+            bound: 2_112.0,
+            cost_ratio: 1.1,
+            cost_ratio_with_moves: 1.08,
+            gap_percent: 20.0,
+            failures: 12,
+            ..GlobalSummary::default()
+        },
+        steps: steps.collect(),
+        events: vec![GlobalEvent { time_ms: 3_600_000, what: "fails".into(), site: HOSTILE.into() }],
     }
 }

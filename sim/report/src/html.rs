@@ -13,13 +13,14 @@ use self::{
     figure::Figure,
     lines::{Line, Scale},
 };
-use crate::SimulationReport;
+use crate::{Sample, SimulationReport};
 
 mod axis;
 mod distribution;
 mod escape;
 mod figure;
 mod frame;
+mod global;
 mod lines;
 mod tables;
 #[cfg(test)]
@@ -27,6 +28,9 @@ mod tests;
 mod tiles;
 
 const STYLE: &str = include_str!("html/style.css");
+
+/// The title of axes that show how full hosts are.
+const OF_CAPACITY: &str = "percent of capacity";
 
 impl SimulationReport {
     /// The report as a self-contained HTML page.
@@ -38,10 +42,10 @@ impl SimulationReport {
 }
 
 fn page(out: &mut String, report: &SimulationReport) -> fmt::Result {
-    head(out, report)?;
+    head(out, title(report))?;
     out.write_str("<body><main>\n")?;
     header(out, report)?;
-    tiles::write(out, report)?;
+    tiles::write(out, &tiles::of_region(report))?;
     section(out, "Over time", &over_time(report))?;
     section(out, "Delay and speed", &distributions(report))?;
     tables::write(out, report)?;
@@ -51,12 +55,12 @@ fn page(out: &mut String, report: &SimulationReport) -> fmt::Result {
     out.write_str("</main></body>\n</html>\n")
 }
 
-fn head(out: &mut String, report: &SimulationReport) -> fmt::Result {
+fn head(out: &mut String, title: &str) -> fmt::Result {
     out.write_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")?;
     out.write_str("<meta http-equiv=\"Content-Security-Policy\" ")?;
     out.write_str("content=\"default-src 'none'; style-src 'unsafe-inline'\">\n")?;
     out.write_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")?;
-    writeln!(out, "<title>{}</title>\n<style>\n{STYLE}</style>\n</head>", Escaped(title(report)))
+    writeln!(out, "<title>{}</title>\n<style>\n{STYLE}</style>\n</head>", Escaped(title))
 }
 
 fn header(out: &mut String, report: &SimulationReport) -> fmt::Result {
@@ -85,13 +89,14 @@ fn section(out: &mut String, title: &str, figures: &[Figure]) -> fmt::Result {
 }
 
 fn over_time(report: &SimulationReport) -> Vec<Figure> {
-    let figure =
-        |title, note, scale, lines: &[Line]| lines::figure(title, note, scale, &report.samples, lines);
+    let figure = |title, note, scale, lines: &[Line<Sample>]| {
+        lines::figure(title, note, scale, &report.samples, lines)
+    };
     vec![
         figure(
             "Allocation",
             "what running pods have asked for; figures are those at the end",
-            Scale::Whole,
+            Scale::Whole(OF_CAPACITY),
             &[
                 Line { name: "CPU", value: |sample| sample.cpu_percent },
                 Line { name: "memory", value: |sample| sample.memory_percent },
@@ -101,7 +106,7 @@ fn over_time(report: &SimulationReport) -> Vec<Figure> {
         figure(
             "Fragmentation",
             "what is free but of no use to the typical pod; figures are those at the end",
-            Scale::Percent,
+            Scale::Percent(OF_CAPACITY),
             &[
                 Line { name: "CPU stranded", value: |sample| sample.stranded_cpu_percent },
                 // The styles of a resource are the same in both plots; memory is not measured here.
@@ -115,13 +120,13 @@ fn over_time(report: &SimulationReport) -> Vec<Figure> {
         figure(
             "Pods running",
             "over time; the figure is that at the end",
-            Scale::Count,
+            Scale::Count("pods"),
             &[Line { name: "running", value: |sample| sample.running as f64 }],
         ),
         figure(
             "Pods waiting",
             "for a host; the figure is that at the end",
-            Scale::Count,
+            Scale::Count("pods"),
             &[Line { name: "waiting", value: |sample| sample.waiting as f64 }],
         ),
     ]

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::{OpenbReport, SimulationReport};
+use crate::{GlobalReport, OpenbReport, SimulationReport};
 
 /// How JSON is laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,13 @@ impl SimulationReport {
 }
 
 impl OpenbReport {
+    /// The whole report as one JSON object, without a newline at the end.
+    pub fn to_json(&self, style: JsonStyle) -> String {
+        render(self, style)
+    }
+}
+
+impl GlobalReport {
     /// The whole report as one JSON object, without a newline at the end.
     pub fn to_json(&self, style: JsonStyle) -> String {
         render(self, style)

@@ -1,7 +1,7 @@
 //! What a simulation found, and the ways to look at it.
 //!
-//! A simulation fills a [`SimulationReport`] (or, for the experiment on the openb trace, an [`OpenbReport`]) and
-//! hands it over. From there the report is a value: nothing here runs a simulation, reads a clock or depends on
+//! A simulation fills a [`SimulationReport`] (or, for the experiment on the openb trace, an [`OpenbReport`], and for the global
+//! scheduler a [`GlobalReport`]) and hands it over. From there the report is a value: nothing here runs a simulation, reads a clock or depends on
 //! another package of ours. It can be looked at in four ways, one module each:
 //!
 //! - [`SimulationReport::to_terminal`]: tables and sparklines for people at a terminal,
@@ -18,6 +18,7 @@
 mod error;
 #[cfg(test)]
 mod example;
+mod global;
 mod histogram;
 mod html;
 mod json;
@@ -30,6 +31,7 @@ mod text;
 
 pub use self::{
     error::Error,
+    global::{GlobalEvent, GlobalReport, GlobalStep, GlobalSummary, StepTimings},
     histogram::{Bucket, Histogram},
     json::JsonStyle,
     openb::{Arrived, OpenbReport},

@@ -5,6 +5,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, Table, presets::
 use self::sparkline::sparkline;
 use crate::{Histogram, OpenbReport, SimulationReport, Summary, Timings, quantity, text::visible_start};
 
+mod global;
 mod sparkline;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use super::{
     figure::{Figure, Legend},
     frame::Frame,
 };
-use crate::{Sample, quantity};
+use crate::{GlobalStep, Sample, quantity};
 
 /// More points than this on one line cannot be told apart; the highest and lowest of neighbours are kept.
 const MOST_POINTS: usize = 960;
@@ -19,45 +19,72 @@ const BANDS: usize = 60;
 /// Names of the styles of the first, second and third line; colour and dashes differ.
 const STYLES: [&str; 3] = ["a", "b", "c"];
 
-/// What the values of a plot are.
+/// What is known of one moment.
+pub(super) trait Moment {
+    /// Simulated milliseconds since the start.
+    fn time_ms(&self) -> u64;
+}
+
+impl Moment for Sample {
+    fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+}
+
+impl Moment for GlobalStep {
+    fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+}
+
+/// What the values of a plot are, with the title of their axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scale {
     /// Percent, on an axis that always shows 0 to 100.
-    Whole,
+    Whole(&'static str),
     /// Percent, on an axis as high as the values need.
-    Percent,
+    Percent(&'static str),
     /// A number of things.
-    Count,
+    Count(&'static str),
+    /// A measured amount.
+    Amount(&'static str),
 }
 
 impl Scale {
     fn axis(self, max: f64) -> Axis {
         match self {
-            Self::Whole => Axis::percent("percent of capacity", max.max(100.0)),
-            Self::Percent => Axis::percent("percent of capacity", max),
-            Self::Count => Axis::counts("pods", max),
+            Self::Whole(title) => Axis::percent(title, max.max(100.0)),
+            Self::Percent(title) | Self::Amount(title) => Axis::percent(title, max),
+            Self::Count(title) => Axis::counts(title, max),
         }
     }
 
     fn show(self, value: f64) -> String {
         match self {
-            Self::Whole | Self::Percent => quantity::percent(value),
-            Self::Count if value.is_finite() => quantity::count(value as u64),
-            Self::Count => quantity::UNKNOWN.into(),
+            Self::Whole(_) | Self::Percent(_) => quantity::percent(value),
+            Self::Amount(_) => quantity::short(value),
+            Self::Count(_) if value.is_finite() => quantity::count(value as u64),
+            Self::Count(_) => quantity::UNKNOWN.into(),
         }
     }
 }
 
 /// One line: its name, and its value in each sample (not finite where it is not known).
-pub(super) struct Line {
+pub(super) struct Line<M> {
     pub(super) name: &'static str,
-    pub(super) value: fn(&Sample) -> f64,
+    pub(super) value: fn(&M) -> f64,
 }
 
 /// A figure of up to three lines. Lines without any known value are left out.
-pub(super) fn figure(title: &str, note: &str, scale: Scale, samples: &[Sample], lines: &[Line]) -> Figure {
+pub(super) fn figure<M: Moment>(
+    title: &str,
+    note: &str,
+    scale: Scale,
+    samples: &[M],
+    lines: &[Line<M>],
+) -> Figure {
     let known =
-        |line: &Line| samples.iter().map(line.value).filter(|value| value.is_finite()).collect::<Vec<_>>();
+        |line: &Line<M>| samples.iter().map(line.value).filter(|value| value.is_finite()).collect::<Vec<_>>();
     let lines = lines.iter().zip(STYLES).filter(|(line, _)| !known(line).is_empty()).collect::<Vec<_>>();
     let mut figure = Figure::new(title, note);
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return figure };
@@ -65,7 +92,7 @@ pub(super) fn figure(title: &str, note: &str, scale: Scale, samples: &[Sample], 
         return figure;
     }
     let max = lines.iter().flat_map(|(line, _)| known(line)).fold(0.0, f64::max);
-    let frame = Frame { x: Axis::time(first.time_ms, last.time_ms), y: scale.axis(max) };
+    let frame = Frame { x: Axis::time(first.time_ms(), last.time_ms()), y: scale.axis(max) };
     let mut label = format!("{title} over simulated time.");
     for (line, style) in &lines {
         let values = known(line);
@@ -78,20 +105,20 @@ pub(super) fn figure(title: &str, note: &str, scale: Scale, samples: &[Sample], 
     figure
 }
 
-fn draw(
+fn draw<M: Moment>(
     frame: &Frame,
     label: &str,
     scale: Scale,
-    samples: &[Sample],
-    lines: &[(&Line, &str)],
+    samples: &[M],
+    lines: &[(&Line<M>, &str)],
 ) -> Result<String, fmt::Error> {
     let mut out = String::new();
-    // Counts are alone in their plot; the areas of several lines would hide each other.
-    let area = scale == Scale::Count;
+    // The areas of several lines would hide each other.
+    let area = matches!(scale, Scale::Count(_)) && lines.len() == 1;
     frame.open(&mut out, label)?;
     for (line, style) in lines {
         let points =
-            samples.iter().map(|sample| (sample.time_ms as f64, (line.value)(sample))).collect::<Vec<_>>();
+            samples.iter().map(|sample| (sample.time_ms() as f64, (line.value)(sample))).collect::<Vec<_>>();
         for run in points.split(|(_, value)| !value.is_finite()).filter(|run| !run.is_empty()) {
             draw_run(&mut out, frame, &thin(run), style, area)?;
         }
@@ -99,7 +126,7 @@ fn draw(
     if samples.len() > 1 {
         frame.tell(&mut out, BANDS.min(samples.len()) as u32, |time| {
             let sample = nearest(samples, time);
-            let mut text = quantity::milliseconds(sample.time_ms as f64);
+            let mut text = quantity::milliseconds(sample.time_ms() as f64);
             for (line, _) in lines {
                 text += &format!(", {} {}", line.name, scale.show((line.value)(sample)));
             }
@@ -148,10 +175,10 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     extremes.collect()
 }
 
-fn nearest(samples: &[Sample], time: f64) -> &Sample {
-    let after = samples.partition_point(|sample| (sample.time_ms as f64) < time).min(samples.len() - 1);
+fn nearest<M: Moment>(samples: &[M], time: f64) -> &M {
+    let after = samples.partition_point(|sample| (sample.time_ms() as f64) < time).min(samples.len() - 1);
     let before = after.saturating_sub(1);
-    let distance = |i: usize| (samples[i].time_ms as f64 - time).abs();
+    let distance = |i: usize| (samples[i].time_ms() as f64 - time).abs();
     if distance(before) < distance(after) { &samples[before] } else { &samples[after] }
 }
 
@@ -182,8 +209,8 @@ mod tests {
     fn unknown_values_break_the_line() {
         let mut samples = [0, 1, 2, 3, 4, 5].map(|time_ms| Sample { time_ms, ..Sample::default() });
         samples[2].cpu_percent = f64::NAN;
-        let lines = [Line { name: "CPU", value: |sample| sample.cpu_percent }];
-        let figure = figure("Allocation", "", Scale::Whole, &samples, &lines);
+        let lines = [Line { name: "CPU", value: |sample: &Sample| sample.cpu_percent }];
+        let figure = figure("Allocation", "", Scale::Whole("percent"), &samples, &lines);
         assert_eq!(figure.drawing.matches(r#"<path class="line a""#).count(), 2);
         assert!(figure.drawing.contains("2 ms, CPU –"));
     }

@@ -1,18 +1,20 @@
 //! The tables of the page: tenants, pods that were not placed, and what the run was given.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::escape::Escaped;
 use crate::{SimulationReport, TenantSummary, quantity};
 
 /// Rows shown; beyond these a page gets slow and nobody reads on. JSON and Parquet have all of them.
-const MOST_ROWS: usize = 100;
+pub(super) const MOST_ROWS: usize = 100;
 
 /// Adds all tables to the page.
 pub(super) fn write(out: &mut String, report: &SimulationReport) -> fmt::Result {
     tenants(out, &report.tenants)?;
     unplaced(out, report)?;
-    parameters(out, report)
+    let own = [("policy", report.policy.as_str()), ("seed", &report.seed.to_string())];
+    parameters(out, &own, &report.parameters)
 }
 
 fn tenants(out: &mut String, tenants: &[TenantSummary]) -> fmt::Result {
@@ -67,12 +69,16 @@ fn unplaced(out: &mut String, report: &SimulationReport) -> fmt::Result {
     close(out, groups.len())
 }
 
-fn parameters(out: &mut String, report: &SimulationReport) -> fmt::Result {
+/// Adds what the run was given.
+pub(super) fn parameters(
+    out: &mut String,
+    own: &[(&str, &str)],
+    given: &BTreeMap<String, String>,
+) -> fmt::Result {
     out.write_str("<section><h2>Parameters</h2>\n")?;
     open(out, "Parameters", &[("Name", false), ("Value", false)])?;
-    let own = [("policy", report.policy.as_str()), ("seed", &report.seed.to_string())];
-    let given = report.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in own.into_iter().chain(given) {
+    let given = given.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in own.iter().copied().chain(given) {
         write!(out, r#"<tr><td class="name">{}</td>"#, Escaped(name))?;
         writeln!(out, r#"<td class="name">{}</td></tr>"#, Escaped(value))?;
     }
@@ -81,7 +87,7 @@ fn parameters(out: &mut String, report: &SimulationReport) -> fmt::Result {
 
 /// Starts a table; a column is a name and whether it holds figures. The box around it scrolls on a narrow screen,
 /// and takes the focus so that the keyboard can scroll it too.
-fn open(out: &mut String, name: &str, columns: &[(&str, bool)]) -> fmt::Result {
+pub(super) fn open(out: &mut String, name: &str, columns: &[(&str, bool)]) -> fmt::Result {
     write!(out, r#"<div class="scroll" role="region" tabindex="0" aria-label="{}">"#, Escaped(name))?;
     out.write_str("<table><thead><tr>")?;
     for (column, figures) in columns {
@@ -92,7 +98,7 @@ fn open(out: &mut String, name: &str, columns: &[(&str, bool)]) -> fmt::Result {
 }
 
 /// Ends a table of which there would have been so many rows.
-fn close(out: &mut String, rows: usize) -> fmt::Result {
+pub(super) fn close(out: &mut String, rows: usize) -> fmt::Result {
     out.write_str("</tbody></table></div>")?;
     if rows > MOST_ROWS {
         let rest = quantity::count((rows - MOST_ROWS) as u64);
@@ -101,6 +107,6 @@ fn close(out: &mut String, rows: usize) -> fmt::Result {
     out.write_str("</section>\n")
 }
 
-fn figure(out: &mut String, value: &str) -> fmt::Result {
+pub(super) fn figure(out: &mut String, value: &str) -> fmt::Result {
     write!(out, r#"<td class="figure">{}</td>"#, Escaped(value))
 }

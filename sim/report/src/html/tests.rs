@@ -130,3 +130,18 @@ fn pages_can_be_written_for_a_look() {
         println!("pages are in {}", folder.keep().display());
     }
 }
+
+#[test]
+fn the_page_of_a_rolling_simulation_has_its_parts() {
+    let page = example::global().to_html();
+    assert_eq!(page.matches(r#"<div class="tile">"#).count(), 8);
+    assert_eq!(page.matches(r#"role="img" aria-label=""#).count(), 7);
+    for part in
+        ["<h1>A made-up world, 24 h</h1>", "10.00 %", "20.00 %", "all held", "<td class=\"name\">fails</td>"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("<script"), "a name got through");
+    let empty = crate::GlobalReport::default().to_html();
+    assert!(empty.contains("Nothing was recorded.") && empty.contains("Nothing happened but demand."));
+}

@@ -6,18 +6,18 @@ use super::escape::Escaped;
 use crate::{SimulationReport, quantity};
 
 /// A figure with its name and what puts it into perspective.
-struct Tile {
-    name: &'static str,
-    value: String,
-    note: String,
+pub(super) struct Tile {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) note: String,
     /// How the value is coloured: "", "good" or "bad". The value says the same in words.
-    tone: &'static str,
+    pub(super) tone: &'static str,
 }
 
 /// Adds the tiles to the page.
-pub(super) fn write(out: &mut String, report: &SimulationReport) -> fmt::Result {
+pub(super) fn write(out: &mut String, tiles: &[Tile]) -> fmt::Result {
     out.write_str("<dl class=\"tiles\">\n")?;
-    for tile in tiles(report) {
+    for tile in tiles {
         write!(out, r#"<div class="tile"><dt>{}</dt>"#, tile.name)?;
         write!(out, r#"<dd class="{}">{}</dd>"#, tile.tone, Escaped(&tile.value))?;
         writeln!(out, r#"<dd class="note">{}</dd></div>"#, Escaped(&tile.note))?;
@@ -25,7 +25,8 @@ pub(super) fn write(out: &mut String, report: &SimulationReport) -> fmt::Result 
     out.write_str("</dl>\n")
 }
 
-fn tiles(report: &SimulationReport) -> Vec<Tile> {
+/// The tiles of a simulated region.
+pub(super) fn of_region(report: &SimulationReport) -> Vec<Tile> {
     let summary = &report.summary;
     let count = quantity::count;
     let tile = |name, value, note| Tile { name, value, note, tone: "" };
@@ -91,7 +92,7 @@ fn delay(report: &SimulationReport) -> Tile {
     Tile { name: "Queue delay", value: half, note, tone: "" }
 }
 
-fn invariants(violations: u64) -> Tile {
+pub(super) fn invariants(violations: u64) -> Tile {
     let name = "Invariants";
     if violations == 0 {
         return Tile { name, value: "all held".into(), note: "no violation was found".into(), tone: "good" };

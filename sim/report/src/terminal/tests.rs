@@ -82,3 +82,25 @@ fn endless_names_are_cut() {
     report.unplaced[0].reason = "y".repeat(1 << 20);
     assert!(report.to_terminal(Some(100)).len() < 20_000);
 }
+
+#[test]
+fn a_rolling_simulation_has_its_parts() {
+    let mut report = example::global();
+    let text = report.to_terminal(Some(100));
+    for part in [
+        "A made-up world, 24 h\nseed 7\n",
+        "1.1000",
+        "1.0800",
+        "20.00 %",
+        "above the oracle",
+        "solving anew",
+        "fails",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    assert!(widest(&text) <= 100 && !text.contains("VIOLATIONS"), "{text}");
+    report.summary.oracle_violations = 3;
+    assert!(report.to_terminal(Some(100)).contains("3 VIOLATIONS"));
+    report.steps.clear();
+    assert!(report.to_terminal(Some(100)).contains("no steps"));
+}
