@@ -138,6 +138,7 @@ impl Hosts {
             seat: Seat { devices: host.devices, numa: host.numa },
             host_epoch: EPOCH,
             victims: Vec::new(),
+            keeps: false,
         };
         if self.ledger.claim(&claim).refusal.is_some() {
             return Answered { running: None, scores: None };

@@ -32,6 +32,7 @@ struct File {
     tenants: BTreeMap<String, Tenant>,
     pod_initial_backoff_seconds: Option<u32>,
     pod_max_backoff_seconds: Option<u32>,
+    keep_room_after_seconds: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,7 +98,7 @@ fn read(path: &Path) -> anyhow::Result<QueueSettings> {
 }
 
 fn parse(text: &[u8]) -> anyhow::Result<QueueSettings> {
-    let File { tenants, pod_initial_backoff_seconds, pod_max_backoff_seconds } =
+    let File { tenants, pod_initial_backoff_seconds, pod_max_backoff_seconds, keep_room_after_seconds } =
         serde_json::from_slice(text)?;
     let mut backoff = Backoff::default();
     if let Some(seconds) = pod_initial_backoff_seconds {
@@ -112,7 +113,11 @@ fn parse(text: &[u8]) -> anyhow::Result<QueueSettings> {
         ..TenantSettings::default()
     };
     let tenants = tenants.into_iter().map(|(name, tenant)| (name, settings(tenant))).collect();
-    Ok(QueueSettings { tenants, backoff })
+    let mut settings = QueueSettings { tenants, backoff, ..QueueSettings::default() };
+    if let Some(seconds) = keep_room_after_seconds {
+        settings.keep_after = Duration::from_secs(seconds.into());
+    }
+    Ok(settings)
 }
 
 #[cfg(test)]
@@ -123,11 +128,13 @@ mod tests {
 
     #[test]
     fn files_are_read_whole_or_refused_with_the_reason() {
-        let text = br#"{"tenants": {"a": {"weight": 3}, "b": {"guaranteedMillionths": 250000}}, "podMaxBackoffSeconds": 60}"#;
+        let text = br#"{"tenants": {"a": {"weight": 3}, "b": {"guaranteedMillionths": 250000}}, "podMaxBackoffSeconds": 60,
+            "keepRoomAfterSeconds": 0}"#;
         let settings = parse(text).unwrap();
         assert_eq!((settings.tenants["a"].weight, settings.tenants["b"].weight), (3, 1));
         assert_eq!(settings.tenants["b"].guaranteed_millionths, 250_000);
         assert_eq!(settings.backoff.most, Duration::from_secs(60));
+        assert_eq!(settings.keep_after, Duration::ZERO);
         settings.validate().unwrap();
 
         for (text, want) in [

@@ -53,6 +53,7 @@ fn claim(sequence: u64, cpu_milli: i64) -> Claim {
         seat: 0.into(),
         host_epoch: 3,
         victims: Vec::new(),
+        keeps: false,
     }
 }
 
@@ -182,6 +183,25 @@ fn nobody_waits_for_room_that_its_victims_would_not_leave() {
     assert_eq!(late(&mut ledger), [(6, "accepted".to_owned())]);
     ledger.settle(3, &id(1), Void);
     assert_eq!(late(&mut ledger), [(9, "accepted".to_owned())]);
+    assert_eq!((free(&ledger), ledger.check()), (0, Vec::new()));
+}
+
+#[test]
+fn what_anybody_leaves_is_kept_for_one_who_would_never_get_it() {
+    let mut ledger = ledger(&[claim(1, 2), claim(2, 1)]);
+    let keeping = |sequence, cpu_milli| Claim { keeps: true, ..claim(sequence, cpu_milli) };
+    assert_eq!(said(&ledger.claim(&keeping(3, 5))), "OutOfcpu", "more than the host has");
+    assert_eq!(said(&ledger.claim(&keeping(4, 1))), "accepted", "there is room");
+    assert_eq!(said(&ledger.claim(&keeping(5, 3))), "waits", "for those that hold theirs too");
+    assert_eq!(said(&ledger.claim(&keeping(6, 2))), "OutOfcpu", "beside the other there will never be room");
+    assert_eq!(said(&ledger.claim(&keeping(7, 1))), "waits");
+    assert_eq!(free(&ledger), -4);
+    for (leaves, seated) in [(1, None), (2, Some(5)), (4, Some(7))] {
+        assert_eq!(said(&ledger.claim(&claim(10 + leaves, 1))), "OutOfcpu", "what is left is kept");
+        ledger.settle(3, &id(leaves), Void);
+        let seated: Vec<_> = seated.into_iter().map(|seated| (seated, "accepted".to_owned())).collect();
+        assert_eq!(late(&mut ledger), seated);
+    }
     assert_eq!((free(&ledger), ledger.check()), (0, Vec::new()));
 }
 

@@ -41,6 +41,7 @@ fn claim(sequence: u64, uid: &str, milli: i64) -> Claim {
         seat: 0.into(),
         host_epoch: 3,
         victims: Vec::new(),
+        keeps: false,
     }
 }
 

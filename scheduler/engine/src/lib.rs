@@ -22,6 +22,7 @@ mod gang;
 mod host;
 mod index;
 mod kernel;
+mod lacking;
 mod linear;
 mod mask;
 mod mix;

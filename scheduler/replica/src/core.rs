@@ -9,6 +9,7 @@ mod decide;
 mod explain;
 mod feed;
 mod gang;
+mod keep;
 mod mirror;
 mod pods;
 mod preempt;
@@ -24,8 +25,9 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use meridian_engine::{Profile, ProfileError, Queue, Scheduler, TenantStatus};
+use meridian_engine::{Profile, ProfileError, Queue, Scheduler, TenantId, TenantStatus};
 use meridian_proto::v1;
+use rustc_hash::FxHashMap;
 
 use self::classes::Classes;
 use self::feed::Feed;
@@ -103,6 +105,8 @@ pub(crate) struct Counts {
     pub(crate) gone: u64,
     /// Decisions that have others make way.
     pub(crate) preemptions: u64,
+    /// Decisions that have room kept for pods that have waited for long.
+    pub(crate) kept: u64,
     /// Assumptions that nothing confirmed in time.
     pub(crate) expired: u64,
     pub(crate) explanations: u64,
@@ -127,6 +131,8 @@ pub struct Core {
     deadlines: VecDeque<(Duration, PodKey)>,
     preemptions: Preemptions,
     awaited: Awaited,
+    /// The pods that room was last kept for, by their tenants.
+    kept: FxHashMap<TenantId, PodKey>,
     /// Questions not answered yet, with their streams.
     questions: VecDeque<(usize, v1::ExplainRequest)>,
     counts: Counts,
@@ -165,6 +171,7 @@ impl Core {
             deadlines: VecDeque::new(),
             preemptions: Preemptions::default(),
             awaited: Awaited::default(),
+            kept: FxHashMap::default(),
             questions: VecDeque::new(),
             counts: Counts::default(),
             waits: Vec::new(),

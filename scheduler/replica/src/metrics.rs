@@ -80,6 +80,7 @@ impl Metrics {
             ("refused", self.last.refused, now.refused),
             ("gone", self.last.gone, now.gone),
             ("preempting", self.last.preemptions, now.preemptions),
+            ("keeping", self.last.kept, now.kept),
             ("expired", self.last.expired, now.expired),
             ("explanation", self.last.explanations, now.explanations),
         ] {

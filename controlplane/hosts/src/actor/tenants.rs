@@ -308,6 +308,7 @@ fn read_claim(partition: &Arc<str>, id: ClaimId, claim: v1::Claim) -> Result<Cla
         seat: Seat { devices: claim.devices, numa: claim.numa },
         host_epoch: claim.host_epoch,
         victims,
+        keeps: claim.keeps,
     })
 }
 

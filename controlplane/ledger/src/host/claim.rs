@@ -29,6 +29,8 @@ pub struct Claim {
     /// Claims on the same host whose room it may wait for: those of the pods that make way for this one. None: it is
     /// accepted at once or not at all.
     pub victims: Vec<ClaimId>,
+    /// Whether it may wait for room that pods of anybody have, until they end by themselves.
+    pub keeps: bool,
 }
 
 /// What a claim came to.

@@ -127,7 +127,7 @@ impl Ledger {
         };
         let HostRow { id, description, .. } = row;
         let refusal = claim::refusal(error, &claim.demand, description, *id, &self.account);
-        if claim.victims.is_empty() || !self.would_fit(number, claim, group, decided) {
+        if (claim.victims.is_empty() && !claim.keeps) || !self.would_fit(number, claim, group, decided) {
             return Err(refusal);
         }
         let taken = self.take_anyway(number, &claim.demand, claim.seat);

@@ -1,4 +1,4 @@
-//! Claims that wait for the room of their victims.
+//! Claims that wait for the room of their victims, or of whoever leaves first.
 //!
 //! The room of such a claim is counted from the moment it is taken down, beside that of its victims: what is free is
 //! negative until they have left, so nobody else is given what they leave. Nothing is given twice, since the claim is
@@ -14,7 +14,8 @@ use crate::account::{Account, Taken};
 use crate::identity::HostNumber;
 
 impl Ledger {
-    /// Whether a claim would fit on its host if the victims of its group, and all that is to be stopped, had left. Asked of
+    /// Whether a claim would fit on its host if the victims of its group, and all that is to be stopped, had left; where it
+    /// keeps what anybody leaves, if all that do not wait themselves had. Asked of
     /// an account made for the purpose, so that the real one is not disturbed.
     pub(super) fn would_fit(
         &self,
@@ -33,6 +34,8 @@ impl Ledger {
             let leaves = match row.state {
                 EntryState::Terminating => true,
                 // What is not bound is not its tenant partition's to stop.
+                // Those that wait are counted: together they never come to more than the host has.
+                EntryState::Bound | EntryState::Held if claim.keeps => true,
                 EntryState::Bound => group.iter().any(|claim| claim.victims.contains(&row.id)),
                 EntryState::Held | EntryState::Waiting => false,
             };

@@ -143,3 +143,24 @@ fn a_gang_that_preempts() {
         ..Config::small()
     });
 }
+
+#[test]
+fn a_pod_that_waits_for_what_another_leaves() {
+    holds(Config { keepers: vec![1], most_claims: 3, most_deletes: 1, most_finished: 1, ..Config::small() });
+}
+
+#[test]
+fn two_that_wait_for_what_another_leaves() {
+    holds(Config {
+        pods: vec![(1, 0, 0), (1, 1, 0), (1, 2, 0)],
+        keepers: vec![1, 2],
+        most_claims: 3,
+        most_finished: 1,
+        ..Config::small()
+    });
+}
+
+#[test]
+fn one_that_waits_for_what_another_leaves_a_restart_and_a_take_over() {
+    holds(Config { keepers: vec![1], most_finished: 1, most_he: 2, most_te: 2, ..Config::small() });
+}

@@ -331,6 +331,7 @@ impl World {
                     seat: 0.into(),
                     host_epoch: *he,
                     victims: wish.victims.iter().map(|(_, cid)| self.id(*cid)).collect(),
+                    keeps: self.config.keepers.contains(&wish.pod),
                 };
                 let claims: Vec<Claim> = claims.iter().map(claim).collect();
                 let ledger = self.ledger(*number, process);

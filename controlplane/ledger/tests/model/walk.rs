@@ -31,6 +31,7 @@ fn config(random: &mut ChaCha8Rng) -> Config {
         pods,
         gangs,
         preemptors,
+        keepers: Vec::new(),
         mutant: None,
         most_claims: 12,
         most_te: 3,
@@ -248,9 +249,17 @@ fn is_blocked(world: &World, pod: usize) -> bool {
     of_name.any(|(_, state)| matches!(state, Pod::Ghost(_)))
 }
 
+/// In every other walk a pod that may wait for what anybody leaves.
+fn with_keeper(config: Config, seed: u64) -> Config {
+    let of_groups = config.gangs.iter().flatten().chain(config.preemptors.iter().map(|(pod, _)| pod));
+    let of_groups: BTreeSet<usize> = of_groups.copied().collect();
+    let alone = (0..config.pods.len()).find(|pod| !of_groups.contains(pod));
+    Config { keepers: alone.filter(|_| seed.is_multiple_of(2)).into_iter().collect(), ..config }
+}
+
 fn walk(seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let config = config(&mut random);
+    let config = with_keeper(config(&mut random), seed);
     if let Err(problem) = walk_through(config, &mut random) {
         panic!("seed {seed}: {problem}");
     }
@@ -322,5 +331,12 @@ fn each_rule_of_groups_is_needed() {
 
 fn config_of(random: &mut ChaCha8Rng, pods: u8) -> Config {
     let pods = (0..pods).map(|pod| (1, pod, 0)).collect();
-    Config { tenants: 1, pods, gangs: Vec::new(), preemptors: Vec::new(), ..config(random) }
+    Config {
+        tenants: 1,
+        pods,
+        gangs: Vec::new(),
+        preemptors: Vec::new(),
+        keepers: Vec::new(),
+        ..config(random)
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) gangs: Vec<Vec<usize>>,
     /// Pods that may take the room of others, and which.
     pub(crate) preemptors: Vec<(usize, Vec<usize>)>,
+    /// Pods that may wait for what anybody leaves.
+    pub(crate) keepers: Vec<usize>,
     /// A rule that is left out.
     pub(crate) mutant: Option<Mutant>,
     pub(crate) most_claims: u64,
@@ -59,6 +61,7 @@ impl Config {
             pods: vec![(1, 0, 0), (1, 1, 0)],
             gangs: Vec::new(),
             preemptors: Vec::new(),
+            keepers: Vec::new(),
             mutant: None,
             most_claims: 2,
             most_te: 1,

@@ -164,6 +164,7 @@ impl Actor {
             reply: None,
             refusal: None,
             victims: Vec::new(),
+            keeps: None,
             has_preempted: false,
             has_fallen: false,
         })

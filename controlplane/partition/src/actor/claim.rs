@@ -45,7 +45,9 @@ pub(super) struct Attempt {
     pub(super) refusal: Option<Refusal>,
     /// Who makes way for the pod on its host.
     pub(super) victims: Vec<Victim>,
-    /// Whether these have been told to stop.
+    /// For how long the host may keep for the pod what others leave.
+    pub(super) keeps: Option<Duration>,
+    /// Whether its victims have been told to stop.
     pub(super) has_preempted: bool,
     /// Whether a host is claimed that is not the one that its replica takes it to be on.
     pub(super) has_fallen: bool,
@@ -182,8 +184,9 @@ impl Actor {
             return self.progressed(progress);
         }
         if answer.waiting {
-            // What names no victims has nothing to wait for: without another answer its deadline ends it.
-            if self.claims.get(&id).is_none_or(|live| live.payload.victims.is_empty()) {
+            // What may not wait has nothing to wait for: without another answer its deadline ends it.
+            let may_wait = |attempt: &Attempt| attempt.keeps.is_some() || !attempt.victims.is_empty();
+            if !self.claims.get(&id).is_some_and(|live| may_wait(&live.payload)) {
                 return;
             }
             let progress = self.claims.waits(&id, he);

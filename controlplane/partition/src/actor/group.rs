@@ -86,7 +86,8 @@ impl Actor {
         members: Vec<MemberDecision>,
     ) -> Result<Vec<Member<Attempt>>, Refusal> {
         let mut made: Vec<Member<Attempt>> = Vec::with_capacity(members.len());
-        for MemberDecision { uid, host, victims, assignment: _ } in members {
+        let is_alone = members.len() == 1;
+        for MemberDecision { uid, host, victims, assignment: _, keep_seconds } in members {
             let unasked = |why: &str| Refusal::unasked(format!("pod {uid}: {why}"));
             let pod = self.pods.get(&uid).ok_or_else(|| unasked("it is gone"))?;
             let class = pod.class.and_then(|class| self.classes.get(class));
@@ -104,6 +105,10 @@ impl Actor {
             }
             let victims = victims.iter().map(|victim| self.victim(pod, &host, victim));
             let victims = victims.collect::<Result<Vec<Victim>, String>>().map_err(|why| unasked(&why))?;
+            let keeps = match keep_seconds {
+                0 => None,
+                seconds => Some(self.keeps(pod, is_alone && victims.is_empty(), seconds).map_err(unasked)?),
+            };
             made.push(Member {
                 uid: Uid::from(uid.as_str()),
                 host_partition: ledger.name.clone(),
@@ -119,6 +124,7 @@ impl Actor {
                     reply: None,
                     refusal: None,
                     victims,
+                    keeps,
                     has_preempted: false,
                     has_fallen: false,
                 },
@@ -265,7 +271,7 @@ impl Actor {
 
 /// A claim as it is sent.
 pub(super) fn claim_message(live: &LiveClaim<Attempt>) -> Option<v1::Claim> {
-    let Attempt { about, asked, rest, victims, .. } = &live.payload;
+    let Attempt { about, asked, rest, victims, keeps, .. } = &live.payload;
     let host = rest.front()?;
     Some(v1::Claim {
         id: Some(to_message(&live.id)),
@@ -279,5 +285,6 @@ pub(super) fn claim_message(live: &LiveClaim<Attempt>) -> Option<v1::Claim> {
         host_epoch: live.host_epoch,
         group: live.group.unwrap_or(0),
         victims: victims.iter().map(|victim| to_message(&victim.claim)).collect(),
+        keeps: keeps.is_some(),
     })
 }

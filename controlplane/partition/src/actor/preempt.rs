@@ -37,6 +37,9 @@ const SLACK: Duration = Duration::from_secs(10);
 /// The longest that a claim waits, however long its victims may take to end.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// Pods of a tenant that room is kept for at a time.
+const MOST_KEPT: usize = 4;
+
 /// How long until victims that could not be told to stop are told again.
 const STOP_AGAIN: Duration = Duration::from_secs(1);
 
@@ -90,6 +93,26 @@ impl Actor {
         Ok(Victim { uid: uid.into(), claim, grace })
     }
 
+    /// How long a host may keep for a pod what others leave; the error says why it may not.
+    pub(super) fn keeps(
+        &self,
+        pod: &Pending,
+        is_alone: bool,
+        seconds: u32,
+    ) -> Result<Duration, &'static str> {
+        if !is_alone {
+            return Err("room is kept for pods that stand alone and have nobody stopped");
+        }
+        let kept = self
+            .claims
+            .iter()
+            .filter(|live| live.payload.keeps.is_some() && live.payload.about.tenant == pod.about.tenant);
+        if kept.count() >= MOST_KEPT {
+            return Err("room is kept for as many of its tenant's pods as may be");
+        }
+        Ok(Duration::from_secs(seconds.into()).min(LONGEST))
+    }
+
     /// Claims wait for their victims, and all others of their group have been answered: the victims are told to stop.
     pub(super) fn preempt(&mut self, waiting: &[ClaimId]) {
         for id in waiting {
@@ -101,11 +124,12 @@ impl Actor {
             let (about, component) = (attempt.about.clone(), attempt.profile.clone());
             let victims: Vec<Arc<str>> = attempt.victims.iter().map(|victim| victim.uid.clone()).collect();
             let grace = attempt.victims.iter().map(|victim| victim.grace).max().unwrap_or_default();
-            let has_preempted = attempt.has_preempted;
+            let (keeps, has_preempted) = (attempt.keeps, attempt.has_preempted);
             let is_new = self.pods.get(&about.uid).is_some_and(|pod| pod.nominated.is_none());
             if is_new {
                 self.nominate(&about.uid, &component, &host);
-                self.later((grace + SLACK).min(LONGEST), Again::Waiting(id.clone()));
+                let longest = keeps.unwrap_or(grace + SLACK);
+                self.later(longest.min(LONGEST), Again::Waiting(id.clone()));
             }
             if !has_preempted {
                 self.stop_victims(id, &about, &component, &host, &victims);
@@ -186,7 +210,10 @@ impl Actor {
         self.metrics.claims.with_label_values(&["waited in vain"]).inc();
         let over = self.claims.withdraw(uid.as_str());
         self.over(over, None, |live| {
-            Refusal::unasked(format!("the pods that were to make way on {} did not", live.host_partition))
+            Refusal::unasked(format!(
+                "the pods that have its room on {} did not leave in time",
+                live.host_partition
+            ))
         });
     }
 

@@ -186,7 +186,7 @@ async fn nonsense_about_groups_claims_nothing() {
         uid: uid.to_owned(),
         host: Some(host("h1")),
         victims: Vec::new(),
-        assignment: 0,
+        ..MemberDecision::default()
     };
     let (of_a, of_b) = (member(&a.pod.uid), member(&b.pod.uid));
     let many = (0..10_000).map(|number| member(&format!("uid-{number}")));

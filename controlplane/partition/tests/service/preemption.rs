@@ -212,6 +212,49 @@ async fn a_claim_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
+async fn room_is_kept_for_as_long_as_the_replica_says_and_nobody_stops() {
+    let mut scene = scene().await;
+    let keeping = |offered: &Offered, victims: &[&str]| MemberDecision {
+        uid: offered.pod.uid.clone(),
+        host: Some(host("h1")),
+        victims: victims.iter().map(ToString::to_string).collect(),
+        keep_seconds: 40,
+        ..MemberDecision::default()
+    };
+    let clock = scene.world.clock.clone();
+    // For a pod that stands alone and has nobody stopped.
+    let with_victim = keeping(&scene.preemptor, &[&scene.victim.uid]);
+    scene.replica.say_group(scene.preemptor.assignment, vec![with_victim]).await;
+    assert_eq!(scene.replica.outcome().await.0, outcome::Result::Refused);
+    scene.preemptor = passing(&clock, scene.replica.one()).await;
+
+    for is_in_time in [false, true] {
+        let member = keeping(&scene.preemptor, &[]);
+        scene.replica.say_group(scene.preemptor.assignment, vec![member]).await;
+        let claim = scene.ledger.claim().await;
+        assert!(claim.keeps && claim.victims.is_empty());
+        scene.ledger.keep_waiting(&claim).await;
+        scene.world.until("preemptor", |pod| nominated(pod) == "h1").await;
+        clock.advance(Duration::from_secs(35));
+        scene.ledger.keep_waiting(&claim).await;
+        assert!(scene.ledger.is_quiet() && !scene.is_going("victim").await);
+        if is_in_time {
+            scene.ledger.accept_claim(&claim).await;
+            scene.ledger.settled_as(&claim, ClaimState::Bound).await;
+            assert_eq!(scene.replica.outcome().await.0, outcome::Result::Bound);
+        } else {
+            clock.advance(Duration::from_secs(6));
+            scene.ledger.settled_as(&claim, ClaimState::Void).await;
+            assert_eq!(scene.replica.outcome().await.0, outcome::Result::Refused);
+            scene.world.until("preemptor", |pod| *nominated(pod) == Value::Null).await;
+            scene.preemptor = passing(&clock, scene.replica.one()).await;
+        }
+    }
+    assert_eq!(scene.world.figure("meridian_partition_preempted_pods_total", None), 0.0);
+    scene.world.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_preemptor_that_is_deleted_lets_go_of_what_was_kept_for_it() {
     let mut scene = scene().await;
     let claim = scene.claimed().await;
@@ -259,7 +302,7 @@ async fn who_need_not_make_way_does_not() {
         uid: scene.preemptor.pod.uid.clone(),
         host: Some(host(on)),
         victims: victims.iter().map(ToString::to_string).collect(),
-        assignment: 0,
+        ..MemberDecision::default()
     };
     let victim = &*scene.victim.uid;
     let cases = [

@@ -216,7 +216,7 @@ impl Replica {
             uid: offered.pod.uid.clone(),
             host: Some(host(name)),
             victims: victims.iter().map(ToString::to_string).collect(),
-            assignment: 0,
+            ..MemberDecision::default()
         };
         let assignment = members[0].0.assignment;
         self.say_group(assignment, members.iter().map(member).collect()).await;

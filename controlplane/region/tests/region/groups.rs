@@ -56,7 +56,7 @@ impl Scripted {
             uid: (*uid).to_owned(),
             host: Some(host.clone()),
             victims: victims.iter().map(ToString::to_string).collect(),
-            assignment: 0,
+            ..MemberDecision::default()
         };
         let members = members.iter().map(member).collect();
         let groups = vec![GroupDecision { assignment: self.assignment, members }];

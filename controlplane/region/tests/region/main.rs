@@ -7,6 +7,7 @@ mod faults;
 mod groups;
 mod pod_groups;
 mod preemption;
+mod starvation;
 mod tenants;
 mod terms;
 mod world;

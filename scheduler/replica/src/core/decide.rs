@@ -40,6 +40,7 @@ impl Core {
                 self.answer(stream, request);
             } else if let Some(class) = self.classes.take_due(now, &self.queue, self.heard) {
                 self.explain_parked(class);
+                self.keep_room(class, now);
             } else if let Some(gang) = self.gangs.take_due(now) {
                 self.explain_group(gang);
             } else {

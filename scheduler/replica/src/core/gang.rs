@@ -195,7 +195,7 @@ impl Core {
             let Some(pod) = self.pods.get(key) else { continue };
             (stream, newest) = (pod.stream, pod.assignment.max(newest));
             let (uid, assignment, arrived) = (pod.uid.to_string(), pod.assignment, pod.arrived);
-            members.push(v1::MemberDecision { uid, host, victims: Vec::new(), assignment });
+            members.push(v1::MemberDecision { uid, host, assignment, ..Default::default() });
             self.note_decision(arrived, now);
             if let Some(known) = self.gangs.known.get_mut(&group.group) {
                 known.waiting.remove(&key.number());

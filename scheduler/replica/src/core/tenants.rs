@@ -21,12 +21,26 @@ const MAX_REFUSED: usize = 1 << 16;
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// What can be settled about the queue of a replica.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSettings {
     /// What tenants are entitled to, by name. Those that are not named have [`TenantSettings::default`].
     pub tenants: BTreeMap<String, TenantSettings>,
     /// How long pods rest whose decisions are refused again and again.
     pub backoff: Backoff,
+    /// How long a pod waits until room is kept for it, and for how long it is then, to the second. Zero: never.
+    pub keep_after: Duration,
+}
+
+/// Long enough for what is only full for a while.
+const KEEP_AFTER: Duration = Duration::from_secs(300);
+
+/// The longest that can be asked for.
+const MAX_KEEP: Duration = Duration::from_secs(3600);
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        QueueSettings { tenants: BTreeMap::new(), backoff: Backoff::default(), keep_after: KEEP_AFTER }
+    }
 }
 
 /// Why settings were refused. What was settled before holds.
@@ -43,6 +57,9 @@ pub enum SettingsError {
     /// The backoff.
     #[error(transparent)]
     Backoff(#[from] QueueError),
+    /// The wait until room is kept.
+    #[error("room is kept after {0:?}, want at most an hour; 0 for never")]
+    KeepAfter(Duration),
 }
 
 impl QueueSettings {
@@ -55,6 +72,9 @@ impl QueueSettings {
     pub fn validate(&self) -> Result<(), SettingsError> {
         let mut queue = Queue::new();
         queue.set_backoff(self.backoff)?;
+        if self.keep_after > MAX_KEEP {
+            return Err(SettingsError::KeepAfter(self.keep_after));
+        }
         for ((name, settings), number) in self.tenants.iter().zip(0..) {
             queue
                 .set_tenant(TenantId(number), *settings)
@@ -89,6 +109,11 @@ impl Tenants {
         self.ids.insert(name, id);
         self.apply(id, queue);
         id
+    }
+
+    /// How long a pod waits until room is kept for it; zero: for ever.
+    pub(crate) fn keep_after(&self) -> Duration {
+        self.settings.keep_after
     }
 
     fn apply(&self, id: TenantId, queue: &mut Queue) {

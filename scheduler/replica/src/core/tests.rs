@@ -2,6 +2,7 @@
 
 mod gang;
 mod hostile;
+mod keep;
 mod preempt;
 mod random;
 mod rig;
