@@ -38,15 +38,20 @@ impl Assignment {
         (1.0 - served).max(0.0)
     }
 
-    /// How many items are not served as they are in another assignment, counted in shares of items: half of an item that goes
-    /// elsewhere is half a move. What was unserved before is no move.
+    /// How many items are served elsewhere than in another assignment, counted in shares of items: half of an item that goes
+    /// elsewhere is half a move. What was unserved before is no move, and neither is what is left unserved: that is priced.
     pub fn moves_from(&self, before: &Assignment) -> f64 {
-        let lost = |(now, before): (&Vec<Portion>, &Vec<Portion>)| -> f64 {
+        let moved = |(now, before): (&Vec<Portion>, &Vec<Portion>)| -> f64 {
             let kept = |site: u32| {
                 now.iter().find(|portion| portion.site == site).map_or(0.0, |portion| portion.share)
             };
-            before.iter().map(|portion| (portion.share - kept(portion.site)).max(0.0)).sum()
+            let lost: f64 = before.iter().map(|portion| (portion.share - kept(portion.site)).max(0.0)).sum();
+            let had = |site: u32| {
+                before.iter().find(|portion| portion.site == site).map_or(0.0, |portion| portion.share)
+            };
+            let gained: f64 = now.iter().map(|portion| (portion.share - had(portion.site)).max(0.0)).sum();
+            lost.min(gained)
         };
-        self.portions.iter().zip(&before.portions).map(lost).sum()
+        self.portions.iter().zip(&before.portions).map(moved).sum()
     }
 }

@@ -31,6 +31,7 @@ mod solve;
 mod state;
 mod transport;
 mod whole;
+mod within;
 
 pub use self::assignment::{Assignment, Portion};
 pub use self::budget::Limits;
@@ -40,6 +41,6 @@ pub use self::keep::keep;
 pub use self::milp::{Backend, BackendError};
 pub use self::model::{Item, MOST, MOST_PAIRS, Model, ModelError, Site, TOLERANCE, Usage};
 pub use self::prove::prove;
-pub use self::reoptimise::{MoveTerms, Placed, RepairError, Repaired, improve, place, repair};
+pub use self::reoptimise::{MoveTerms, Placed, RepairError, Repaired, improve, place, repair, within};
 pub use self::rule::{Apart, Row, Term};
 pub use self::solve::{Solution, gap, solve};

@@ -9,8 +9,9 @@ use crate::check::check;
 use crate::descent::{descend, relocate};
 use crate::greedy::fill_in;
 use crate::model::{Model, TOLERANCE};
-use crate::solve::{Solution, solve};
+use crate::solve::{Solution, solve, whole_sites};
 use crate::state::{NOWHERE, State};
+use crate::within::take_back;
 
 /// How many times the price of a move is doubled before a plan with too many moves is given up.
 const RAISES: u32 = 8;
@@ -149,6 +150,11 @@ pub fn improve(
     let mut price = terms.price.max(0.0);
     let before = check(model, running).objective;
     let mut solution = solve(&with_move_price(model, running, price), limits, seed, Some(running));
+    let taken_back = (solution.assignment.moves_from(running) > terms.most + 1e-9).then(|| {
+        let budget = Budget::new(limits);
+        let stop = || budget.is_late(1.0) || budget.is_cancelled();
+        within(model, running, &solution.assignment, terms.most, &stop)
+    });
     for _ in 0..RAISES {
         if solution.assignment.moves_from(running) <= terms.most + 1e-9 {
             break;
@@ -161,6 +167,16 @@ pub fn improve(
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         descend(&mut state, &mut random, &|| budget.is_late(1.0) || budget.is_cancelled());
         solution.assignment = state.assignment();
+    }
+    // Of two ways to move less the cheaper one, if it moves little enough and leaves nothing that must be served.
+    let is_sound =
+        |plan: &Assignment| plan.moves_from(running) <= terms.most + 1e-9 && check(model, plan).is_feasible();
+    if let Some(taken_back) = taken_back.filter(is_sound) {
+        let moves_too_much = solution.assignment.moves_from(running) > terms.most + 1e-9;
+        let cost = |plan: &Assignment| check(model, plan).objective + terms.price * plan.moves_from(running);
+        if moves_too_much || cost(&taken_back) < cost(&solution.assignment) {
+            solution.assignment = taken_back;
+        }
     }
     let moves = solution.assignment.moves_from(running);
     let checked = check(model, &solution.assignment);
@@ -180,6 +196,20 @@ pub fn improve(
         bound: bound.min(checked.objective),
         ..solution
     }
+}
+
+/// A better plan with at most so many moves of a running one: those that gain least are taken back. It is for the caller to see
+/// whether that came to an end, and is worth it.
+pub fn within(
+    model: &Model,
+    running: &Assignment,
+    better: &Assignment,
+    most: f64,
+    stop: &dyn Fn() -> bool,
+) -> Assignment {
+    let mut state = State::from_sites(model, &whole_sites(model, better));
+    take_back(&mut state, &mostly(model, running), most, stop);
+    state.assignment()
 }
 
 /// The model in which each item costs more everywhere but where it runs.

@@ -124,6 +124,38 @@ fn noise_moves_nothing() {
     assert_eq!(moved, Assignment::whole(&[Some(1), Some(0)]));
 }
 
+/// Two moves are worth much and two little; a budget of two takes the former, although the latter make room for them in the best plan.
+#[test]
+fn a_budget_goes_to_the_moves_that_gain_most() {
+    let item = |cost: [f64; 2]| Item { whole: true, unserved: 1e3, required: true, cost: cost.to_vec() };
+    let sites = [0, 1].map(|_| Site { opening: 0.0, capacity: vec![4.0] });
+    let items = vec![item([90.0, 10.0]), item([80.0, 10.0]), item([12.0, 10.0]), item([11.0, 10.0])];
+    let model = Model::new(1, &sites, items, Usage::ByItem(vec![1.0; 4])).expect("in range");
+    let running = Assignment::whole(&[Some(0); 4]);
+    let cancel = AtomicBool::new(false);
+    for (most, want) in
+        [(4.0, [1, 1, 1, 1]), (3.0, [1, 1, 1, 0]), (2.0, [1, 1, 0, 0]), (1.0, [1, 0, 0, 0]), (0.0, [0; 4])]
+    {
+        let terms = MoveTerms { price: 0.0, most, least_gain: 0.0 };
+        let better = improve(&model, &running, terms, &limits(&cancel), 1);
+        assert_eq!(better.assignment, Assignment::whole(&want.map(Some)), "at most {most}");
+    }
+}
+
+/// What is left to serve something dearer has not moved: a budget of nothing lets it be left.
+#[test]
+fn leaving_an_item_for_a_dearer_one_is_no_move() {
+    let item = |unserved: f64| Item { whole: true, unserved, required: false, cost: vec![1.0] };
+    let sites = [Site { opening: 0.0, capacity: vec![2.0] }];
+    let items = vec![item(10.0), item(20.0), item(500.0)];
+    let model = Model::new(1, &sites, items, Usage::ByItem(vec![1.0, 1.0, 2.0])).expect("in range");
+    let running = Assignment::whole(&[Some(0), Some(0), None]);
+    let terms = MoveTerms { price: 0.0, most: 0.0, least_gain: 0.0 };
+    let better = improve(&model, &running, terms, &limits(&AtomicBool::new(false)), 1);
+    assert_eq!(better.assignment, Assignment::whole(&[None, None, Some(0)]));
+    assert_eq!(better.assignment.moves_from(&running), 0.0);
+}
+
 #[test]
 fn plans_of_other_models_are_refused() {
     let sites = [Site { opening: 0.0, capacity: vec![10.0] }];

@@ -164,6 +164,50 @@ fn homes(survey: &Survey<'_>, scope: Scope<'_>, pieces: &[Piece]) -> Vec<Option<
 }
 
 impl Compiled {
+    /// What runs, as an assignment of pieces that moves as little as it can to become another one: pieces of a workload that
+    /// are where its replicas run have not moved, whichever of them they are.
+    pub(crate) fn homes_in(&self, survey: &Survey<'_>, scope: Scope<'_>, other: &Assignment) -> Assignment {
+        let mut homes: Vec<Option<u32>> = vec![None; self.pieces.len()];
+        let mut first = 0;
+        while first < self.pieces.len() {
+            let workload = self.pieces[first].workload;
+            let length = self.pieces[first..].iter().take_while(|piece| piece.workload == workload).count();
+            let places = first..first + length;
+            let placement =
+                scope.running.and_then(|running| running.workloads.get(&survey.workload(workload).name));
+            let mut left: Vec<(u32, u32)> = placement
+                .iter()
+                .flat_map(|placement| &placement.replicas)
+                .filter_map(|(site, count)| Some((survey.find_site(site)? as u32, *count)))
+                .collect();
+            for place in places.clone() {
+                let replicas = self.pieces[place].replicas;
+                let at = other.site(place);
+                if let Some((site, count)) =
+                    left.iter_mut().find(|(site, count)| Some(*site) == at && *count >= replicas)
+                {
+                    homes[place] = Some(*site);
+                    *count -= replicas;
+                }
+            }
+            // Those that are served elsewhere came from where it would cost least to have them back.
+            for place in places.filter(|place| other.site(*place).is_some()) {
+                let (replicas, model) = (self.pieces[place].replicas, &self.model);
+                let cost = |site: u32| model.cost(place, site as usize);
+                let fits =
+                    left.iter_mut().filter(|(site, count)| *count >= replicas && cost(*site).is_finite());
+                if let (None, Some((site, count))) =
+                    (homes[place], fits.min_by(|a, b| cost(a.0).total_cmp(&cost(b.0)).then(a.0.cmp(&b.0))))
+                {
+                    homes[place] = Some(*site);
+                    *count -= replicas;
+                }
+            }
+            first += length;
+        }
+        Assignment::whole(&homes)
+    }
+
     /// What runs, as an assignment.
     pub(crate) fn start(&self) -> Assignment {
         Assignment::whole(&self.homes)

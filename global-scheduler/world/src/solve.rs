@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use meridian_global_engine::{Certificate, Limits, MoveTerms, Solution, gap};
+use meridian_global_engine::{Assignment, Certificate, Limits, MoveTerms, Solution, gap, within};
 
 use crate::check::{Checked, check};
 use crate::compile::{Compiled, Scope, compile};
@@ -81,6 +81,9 @@ pub fn plan(survey: &Survey<'_>, terms: Terms<'_>, limits: &Limits<'_>) -> Resul
     let mut effort = Effort { tries, stop: &is_late };
     let mut plan = settle(survey, &compiled, &solution.assignment, scope, &mut effort);
     let mut checked = check(survey, &plan, terms.running);
+    if moves_too_much(&checked, terms) {
+        (plan, checked) = moved_less(survey, &compiled, scope, &solution.assignment, terms, &is_late);
+    }
     if let Some(running) = terms.running {
         let (stays, as_it_is) = untouched(survey, running);
         if is_better_left(&as_it_is, &checked, terms) {
@@ -115,10 +118,34 @@ fn solve(compiled: &Compiled, terms: Terms<'_>, limits: &Limits<'_>) -> Solution
     match terms.running {
         None => meridian_global_engine::solve(&compiled.model, limits, terms.seed, None),
         Some(_) => {
-            let most = terms.most_moves.map_or(f64::MAX, |most| most as f64);
-            let moves = MoveTerms { price: 0.0, most, least_gain: 0.0 };
+            // Pieces that change places are no moves of replicas: what moves is counted when the plan is settled.
+            let moves = MoveTerms { price: 0.0, most: f64::MAX, least_gain: 0.0 };
             meridian_global_engine::improve(&compiled.model, &compiled.start(), moves, limits, terms.seed)
         }
+    }
+}
+
+/// The plan with those of its moves taken back that gain least, until the checker counts no more than there may be.
+fn moved_less(
+    survey: &Survey<'_>,
+    compiled: &Compiled,
+    scope: Scope<'_>,
+    better: &Assignment,
+    terms: Terms<'_>,
+    stop: &dyn Fn() -> bool,
+) -> (Plan, Checked) {
+    let most = terms.most_moves.unwrap_or(u64::MAX);
+    let homes = compiled.homes_in(survey, scope, better);
+    let mut allowed = most;
+    loop {
+        let kept = within(&compiled.model, &homes, better, allowed as f64, stop);
+        let plan = settle(survey, compiled, &kept, scope, &mut Effort { tries: 0, stop });
+        let checked = check(survey, &plan, terms.running);
+        if checked.moves <= most || allowed == 0 {
+            return (plan, checked);
+        }
+        // Pieces of several replicas, and replicas that serve others than before, move more than was counted.
+        allowed = allowed.min(most).saturating_sub((checked.moves - most).max(allowed / 4 + 1));
     }
 }
 
@@ -134,12 +161,16 @@ fn untouched(survey: &Survey<'_>, running: &Plan) -> (Plan, Checked) {
     (fitted, of_fitted)
 }
 
+fn moves_too_much(changed: &Checked, terms: Terms<'_>) -> bool {
+    terms.running.is_some() && terms.most_moves.is_some_and(|most| changed.moves > most)
+}
+
 /// Whether a change is not worth it: it moves more than it may, or gains less than it must.
 fn is_better_left(as_it_is: &Checked, changed: &Checked, terms: Terms<'_>) -> bool {
     if !as_it_is.is_feasible() {
         return false;
     }
-    if terms.most_moves.is_some_and(|most| changed.moves > most) {
+    if moves_too_much(changed, terms) {
         return true;
     }
     let before = as_it_is.costs.total();
