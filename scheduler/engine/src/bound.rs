@@ -161,7 +161,7 @@ impl Bounds {
     pub(crate) fn near(&mut self, context: &Context<'_>, linear: &Linear, near: &mut Nearest) {
         self.catch_up(context.cell, linear);
         if let Some(request) = self.request(context, linear) {
-            let most = 2 * near.most();
+            let most = 2 * near.most().max(8);
             self.look(context, linear, &request, near, most);
         }
     }
@@ -262,6 +262,11 @@ trait Wanted {
     /// Whether a block that may reach a score is of interest.
     fn wants(&self, score: i64, block: usize) -> bool;
 
+    /// Whether a block is of interest whatever it may reach.
+    fn has(&self, _block: usize) -> bool {
+        true
+    }
+
     /// Takes in the best host of a block.
     fn take(&mut self, block: usize, key: Key);
 }
@@ -288,6 +293,10 @@ impl Wanted for Leader {
 impl Wanted for Nearest {
     fn wants(&self, score: i64, _: usize) -> bool {
         score >= self.floor()
+    }
+
+    fn has(&self, block: usize) -> bool {
+        self.has_block(block)
     }
 
     fn take(&mut self, block: usize, key: Key) {
@@ -332,6 +341,9 @@ fn look_at_group(
             return Some(());
         }
         bounds[place] = i32::MIN;
+        if !wanted.has(block) {
+            continue;
+        }
         if *evaluated >= most {
             return None;
         }

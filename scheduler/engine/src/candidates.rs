@@ -1,7 +1,8 @@
 //! Candidates: the best host of a class, and hosts almost as good, for those who decide beside others.
 //!
 //! Replicas that see the same hosts would all take the same best host, and be refused there (or crowd it). Each takes
-//! another of the hosts that are near the best, and what it did not take are runners-up for a claim that is refused.
+//! a host that is near the best out of a part of the cell that is its own, and what it did not take are runners-up for a claim
+//! that is refused.
 //! Runners-up are read from the class' index, or found by bounds in a few blocks more than finding the best host takes: they
 //! are hosts that fit and whose scores are known, one a block, and not always all of those.
 
@@ -14,18 +15,52 @@ use crate::scheduler::{Choice, Scheduler};
 use crate::score::{Extremes, MAX_POINTS};
 use crate::topology::Grouped;
 
+/// A part of a cell: of its blocks of hosts, those whose number leaves the same rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    of: usize,
+    number: usize,
+}
+
+impl Part {
+    /// All there is.
+    pub const WHOLE: Part = Part { of: 1, number: 0 };
+
+    /// Part `number`, counted from 0, of `of`; the whole where there is no such part.
+    #[must_use]
+    pub fn new(number: usize, of: usize) -> Part {
+        if number < of { Part { of, number } } else { Part::WHOLE }
+    }
+
+    /// Whether a host belongs to it.
+    #[must_use]
+    pub fn has(self, host: HostId) -> bool {
+        self.has_block(host.index() / BLOCK)
+    }
+
+    fn has_block(self, block: usize) -> bool {
+        block % self.of == self.number
+    }
+}
+
 /// The best of some blocks, one host a block, in the order of score and then of hosts.
 #[derive(Debug)]
 pub(crate) struct Nearest {
     floor: i64,
     most: usize,
+    part: Part,
     found: Vec<Best>,
 }
 
 impl Nearest {
-    /// At most so many hosts that score `floor` or more.
-    pub(crate) fn new(floor: i64, most: usize) -> Nearest {
-        Nearest { floor, most, found: Vec::with_capacity(most + 1) }
+    /// At most so many hosts of a part of the cell that score `floor` or more.
+    pub(crate) fn new(floor: i64, most: usize, part: Part) -> Nearest {
+        Nearest { floor, most, part, found: Vec::with_capacity(most + 1) }
+    }
+
+    /// Whether the hosts of a block are of interest at all.
+    pub(crate) fn has_block(&self, block: usize) -> bool {
+        self.part.has_block(block)
     }
 
     /// How many hosts are wanted.
@@ -43,7 +78,7 @@ impl Nearest {
 
     /// Takes the best host of a block in, if it is among the best.
     pub(crate) fn offer(&mut self, block: usize, key: Key) {
-        if key == NONE || score_of(key) < self.floor() {
+        if key == NONE {
             return;
         }
         self.offer_host(Best { slot: block * BLOCK + lane_of(key), score: score_of(key) });
@@ -51,7 +86,7 @@ impl Nearest {
 
     /// Takes a host in, if it is among the best.
     pub(crate) fn offer_host(&mut self, best: Best) {
-        if best.score < self.floor() {
+        if best.score < self.floor() || !self.has_block(best.slot / BLOCK) {
             return;
         }
         let place = self.found.partition_point(|known| (-known.score, known.slot) < (-best.score, best.slot));
@@ -65,13 +100,12 @@ impl Nearest {
 }
 
 impl Scheduler {
-    /// The best host for a pod of a class, as [`decide`](Self::decide) finds it, and behind it up to `most - 1` hosts that
-    /// score at most `tolerance` less and that the search has come upon: best first, of equal scores the first host.
-    /// Empty where no host can take the pod now. Takes nothing.
-    pub fn candidates(&mut self, class: ClassId, tolerance: i64, most: usize) -> Vec<Choice> {
-        let Some(best) = self.decide(class) else { return Vec::new() };
-        let near = Nearest::new(best.score.saturating_sub(tolerance.max(0)), most.max(1));
-        let Some(entry) = self.classes.get(class) else { return vec![best] };
+    /// Up to `most` hosts of a part of the cell that can take a pod of a class and score `floor` or more, of those that a search
+    /// comes upon: best first, of equal scores the first host. To be asked after [`decide`](Self::decide), which says what is
+    /// best, and before anything changes; else it may be that none is found. Takes nothing.
+    pub fn near(&mut self, class: ClassId, floor: i64, most: usize, part: Part) -> Vec<Choice> {
+        let Some(entry) = self.classes.get(class) else { return Vec::new() };
+        let near = Nearest::new(floor, most, part);
         let near = match (entry.shape, &entry.index) {
             (Some(shape), _) => match self.shapes.index(shape) {
                 Some(index) => index.near(&self.plugins.weights, near),
@@ -88,11 +122,7 @@ impl Scheduler {
                 near
             }
         };
-        let others = near.into_vec().into_iter().filter(|other| other.slot != best.host.index());
-        std::iter::once(best)
-            .chain(others.map(|other| self.choice(other, &entry.ask)))
-            .take(most.max(1))
-            .collect()
+        near.into_vec().into_iter().map(|found| self.choice(found, &entry.ask)).collect()
     }
 
     /// What a pod of a class would score on one host now; `None` where the host cannot take it.
@@ -130,7 +160,7 @@ impl Scheduler {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Choice, Demand, Host, Profile, Resources, Scheduler, Search};
+    use crate::{Choice, Demand, Host, Part, Profile, Resources, Scheduler, Search};
 
     fn cell(search: Search) -> Scheduler {
         let mut scheduler = Scheduler::new(Profile::meridian()).unwrap();
@@ -150,30 +180,33 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_the_best_and_the_others_are_near_it_and_fit() {
+    fn those_near_the_best_fit_and_are_of_the_part_asked_for() {
         for search in [Search::Index, Search::Bounds, Search::Adaptive] {
             let mut scheduler = cell(search);
             let class = scheduler.class(&demand(1_500)).unwrap();
             let tolerance = scheduler.full_score() / 200;
-            let mut seen = 0;
+            let mut seen = [0; 3];
             for _ in 0..200 {
                 let best = scheduler.decide(class).unwrap();
-                let candidates = scheduler.candidates(class, tolerance, 8);
-                assert_eq!(candidates[0], best);
-                assert!(candidates.len() <= 8);
-                assert!(
-                    candidates
-                        .windows(2)
-                        .all(|pair| { (-pair[0].score, pair[0].host) < (-pair[1].score, pair[1].host) })
-                );
-                for Choice { host, score, .. } in &candidates {
-                    assert!(*score >= best.score - tolerance);
-                    assert_eq!(scheduler.score(class, *host), Some(*score), "{search:?}");
+                let mut of_parts = Vec::new();
+                for (part, seen) in [Part::WHOLE, Part::new(0, 2), Part::new(1, 2)].into_iter().zip(&mut seen)
+                {
+                    let near = scheduler.near(class, best.score - tolerance, 8, part);
+                    assert!(near.len() <= 8);
+                    let order = |choice: &Choice| (-choice.score, choice.host);
+                    assert!(near.windows(2).all(|pair| order(&pair[0]) < order(&pair[1])));
+                    for Choice { host, score, .. } in &near {
+                        assert!(*score >= best.score - tolerance && part.has(*host));
+                        assert_eq!(scheduler.score(class, *host), Some(*score), "{search:?}");
+                    }
+                    *seen += near.len();
+                    of_parts.extend(near.first().copied());
                 }
-                seen += candidates.len();
+                assert_eq!(of_parts[0], best, "{search:?}");
+                assert!(of_parts[1..].contains(&best), "{search:?}");
                 drop(scheduler.schedule(class).unwrap());
             }
-            assert!(seen > 400, "{search:?}: {seen} candidates in 200 decisions");
+            assert!(seen.iter().all(|seen| *seen > 400), "{search:?}: {seen:?} in 200 decisions");
         }
     }
 
@@ -181,8 +214,12 @@ mod tests {
     fn nothing_is_near_where_nothing_fits() {
         let mut scheduler = cell(Search::Adaptive);
         let class = scheduler.class(&demand(99_000)).unwrap();
-        assert_eq!(scheduler.candidates(class, i64::MAX, 8), []);
+        assert_eq!(scheduler.decide(class), None);
+        assert_eq!(scheduler.near(class, i64::MIN, 8, Part::WHOLE), []);
         let small = scheduler.class(&demand(1)).unwrap();
-        assert_eq!(scheduler.candidates(small, 0, 0).len(), 1);
+        let best = scheduler.decide(small).unwrap();
+        assert_eq!(scheduler.near(small, best.score, 0, Part::WHOLE), []);
+        assert_eq!(scheduler.near(small, best.score + 1, 8, Part::WHOLE), []);
+        assert_eq!(Part::new(3, 2), Part::WHOLE, "there is no such part");
     }
 }

@@ -36,6 +36,7 @@ mod scheduler;
 mod score;
 mod topology;
 
+pub use self::candidates::Part;
 pub use self::cell::{Cell, HostId};
 pub use self::checker::{Violation, check};
 pub use self::class::ClassId;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meridian_engine::{Choice, ClassId, Next, Placement, Seat};
+use meridian_engine::{Choice, ClassId, Next, Part, Placement, Seat};
 use meridian_proto::v1;
 
 use super::Core;
@@ -103,11 +103,7 @@ impl Core {
         let candidates = if share.is_alone() {
             self.scheduler.decide(class).into_iter().collect()
         } else {
-            let tolerance = share.tolerance(self.scheduler.full_score(), waited);
-            let mut candidates = self.scheduler.candidates(class, tolerance, CANDIDATES);
-            let picked = share.pick(candidates.len());
-            candidates.rotate_left(picked);
-            candidates
+            self.candidates(class, share, waited)
         };
         let choice = *candidates.first()?;
         match self.scheduler.place(class, choice.host, choice.seat()) {
@@ -120,6 +116,24 @@ impl Core {
                 Some(Placed { placement, candidates: vec![choice] })
             }
         }
+    }
+
+    /// The host that this replica takes, and behind it runners-up: hosts of its own part of the cell where any is near the best,
+    /// and else of all.
+    fn candidates(&mut self, class: ClassId, share: Share, waited: Duration) -> Vec<Choice> {
+        let Some(best) = self.scheduler.decide(class) else { return Vec::new() };
+        let floor = best.score - share.tolerance(self.scheduler.full_score(), waited);
+        let mut candidates = self.scheduler.near(class, floor, CANDIDATES, share.part());
+        if candidates.is_empty() {
+            candidates = self.scheduler.near(class, floor, CANDIDATES, Part::WHOLE);
+            let picked = share.pick(candidates.len());
+            candidates.rotate_left(picked);
+        }
+        if !candidates.iter().any(|candidate| candidate.host == best.host) {
+            candidates.truncate(CANDIDATES - 1);
+            candidates.push(best);
+        }
+        candidates
     }
 
     fn decided(&mut self, key: PodKey, placed: Placed, now: Duration) {
