@@ -2,7 +2,8 @@
 //!
 //! Where room comes up in small pieces, pods that fit into them go first, and one that needs more never gets its turn. So for a
 //! pod that has waited for [`keep_after`](super::QueueSettings::keep_after) a host is claimed that has no room for it yet: its
-//! ledger keeps what others leave until there is, or until the pod has waited as long again. One pod of a tenant at a time.
+//! ledger keeps what others leave until there is, or until the pod has waited as long again (a minute at least). One pod of a
+//! tenant at a time.
 
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use super::pods::State;
 
 /// Pods of a class that are looked at to find one that has waited for long.
 const FIRST: usize = 16;
+
+/// The shortest time that room is kept for: others need some to leave it.
+const LEAST: Duration = Duration::from_secs(60);
 
 impl Core {
     /// Has room kept for a pod of a class that fits nowhere, if one has waited for long.
@@ -53,7 +57,7 @@ impl Core {
         self.kept.insert(tenant, key);
         self.counts.decisions += 1;
         self.counts.kept += 1;
-        let keep_seconds = u32::try_from(after.as_secs()).unwrap_or(u32::MAX).max(1);
+        let keep_seconds = u32::try_from(after.max(LEAST).as_secs()).unwrap_or(u32::MAX);
         let member = v1::MemberDecision { uid, host: Some(decided), keep_seconds, ..Default::default() };
         if let Some(outbox) = self.outbox(stream) {
             outbox.groups.push_back(v1::GroupDecision { assignment, members: vec![member] });

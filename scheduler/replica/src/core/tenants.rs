@@ -27,7 +27,7 @@ pub struct QueueSettings {
     pub tenants: BTreeMap<String, TenantSettings>,
     /// How long pods rest whose decisions are refused again and again.
     pub backoff: Backoff,
-    /// How long a pod waits until room is kept for it, and for how long it is then, to the second. Zero: never.
+    /// How long a pod waits until room is kept for it, and for how long it is then, a minute at least. Zero: never.
     pub keep_after: Duration,
 }
 
