@@ -176,12 +176,12 @@ impl Cell {
     /// What is left of a resource on a host, in the resource's unit; negative where a host has shrunk below what it
     /// runs. `None` when the host has been removed.
     pub fn free(&self, host: HostId, resource: ResourceId) -> Option<i64> {
-        self.record(host).map(|_| self.columns.free(resource, host.index()))
+        self.has(host).then(|| self.columns.free(resource, host.index()))
     }
 
     /// What a host offers of a resource.
     pub fn allocatable(&self, host: HostId, resource: ResourceId) -> Option<i64> {
-        self.record(host).map(|_| self.columns.allocatable(resource, host.index()))
+        self.has(host).then(|| self.columns.allocatable(resource, host.index()))
     }
 
     /// The id of a resource that a host or a pod of this cell has named.
@@ -296,7 +296,7 @@ impl Cell {
         host: HostId,
         seat: Seat,
     ) -> Result<Placement, PlaceError> {
-        if self.record(host).is_none() {
+        if !self.has(host) {
             return Err(PlaceError::Gone);
         }
         if let Some(resource) = ask.unknown.first() {
@@ -395,7 +395,7 @@ impl Cell {
 
     /// Gives back what a placement took.
     pub(crate) fn release(&mut self, placement: Placement) -> Result<(), ReleaseError> {
-        if self.record(placement.host()).is_none() {
+        if !self.has(placement.host()) {
             return Err(ReleaseError::Gone);
         }
         let slot = placement.host().index();
@@ -458,10 +458,14 @@ impl Cell {
     }
 
     pub(crate) fn record(&self, host: HostId) -> Option<&Record> {
-        if *self.generations.get(host.index())? != host.generation {
-            return None;
-        }
-        self.records[host.index()].as_ref()
+        self.has(host).then(|| self.records[host.index()].as_ref()).flatten()
+    }
+
+    /// Whether a host is there. Asked for each placement, so it looks only at what is dense.
+    pub(crate) fn has(&self, host: HostId) -> bool {
+        let slot = host.index();
+        let is_alive = || self.alive[slot / BLOCK] >> (slot % BLOCK) & 1 == 1;
+        self.generations.get(slot).is_some_and(|generation| *generation == host.generation) && is_alive()
     }
 
     /// Gives every resource of `named` a column.

@@ -99,7 +99,7 @@ pub fn check<'a>(cell: &Cell, placements: impl IntoIterator<Item = &'a Placement
         let resource = cell.resources.name_at(resource).to_owned();
         violations.push(Violation::StaleSummary { block, resource });
     }
-    let on_hosts = by_host.iter().filter(|(host, _)| cell.record(**host).is_some());
+    let on_hosts = by_host.iter().filter(|(host, _)| cell.has(**host));
     let members: Vec<_> = on_hosts
         .flat_map(|(host, placed)| placed.iter().map(|placement| (placement.member(), host.index())))
         .collect();

@@ -80,7 +80,7 @@ impl Scheduler {
     /// Lets preemption know of the pod that holds a placement, or what is new of it. What is not tracked is never a victim.
     /// Ends with the placement.
     pub fn track(&mut self, placement: &mut Placement, running: Running) {
-        if self.cell.record(placement.host()).is_none() {
+        if !self.cell.has(placement.host()) {
             return;
         }
         self.untrack(placement);
@@ -92,7 +92,7 @@ impl Scheduler {
     /// Notes that a pod has been told to stop. It holds what it holds until it is released; preemption counts on its room
     /// where it is tracked, and spread constraints count it no more.
     pub fn terminating(&mut self, placement: &mut Placement) {
-        if self.cell.record(placement.host()).is_none() {
+        if !self.cell.has(placement.host()) {
             return;
         }
         let slot = placement.host().index();
@@ -203,7 +203,7 @@ impl Scheduler {
     /// Forgets what is known of the pod that holds a placement: it is no victim any more.
     pub fn untrack(&mut self, placement: &mut Placement) {
         if let Some(number) = placement.tracked.take()
-            && self.cell.record(placement.host()).is_some()
+            && self.cell.has(placement.host())
         {
             self.registry.remove(placement.host().index(), number);
             self.cell.journal.change(placement.host().index());

@@ -270,7 +270,7 @@ impl Scheduler {
     pub fn seat_on(&mut self, class: ClassId, host: HostId) -> Seat {
         let ask = self.classes.refresh(class, &self.cell).map(|entry| Arc::clone(&entry.ask));
         match ask {
-            Some(ask) if self.cell.record(host).is_some() => {
+            Some(ask) if self.cell.has(host) => {
                 self.choice(Best { slot: host.index(), score: 0 }, &ask).seat()
             }
             _ => Seat::default(),

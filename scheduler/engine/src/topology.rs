@@ -20,6 +20,7 @@ mod table;
 mod terms;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 pub(crate) use self::audit::Miscount;
 use self::counter::{Carried, Counter, CounterKey, Subject};
@@ -35,6 +36,9 @@ pub(crate) use self::terms::{Rules, Terms};
 use crate::cell::Cell;
 use crate::demand::{Identity, PodTerms};
 
+/// The pods of a host, by what counters can tell of them: mostly nothing, so that one is enough and stands in place.
+type Here = SmallVec<[(Id, u32); 2]>;
+
 /// All counters, and what they are kept from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Topology {
@@ -45,7 +49,7 @@ pub(crate) struct Topology {
     matching: Matching,
     members: Table<MemberKey, Member>,
     /// By slot: the pods there, by what counters can tell of them.
-    hosts: Vec<Vec<(Id, u32)>>,
+    hosts: Vec<Here>,
     /// Changes when counts change on hosts that nothing happens to.
     pub(crate) epoch: u64,
     /// Counts changes of counters.
@@ -73,7 +77,7 @@ impl Topology {
     /// A pod starts on a host.
     pub(crate) fn start(&mut self, member: Id, slot: usize) {
         if self.hosts.len() <= slot {
-            self.hosts.resize_with(slot + 1, Vec::new);
+            self.hosts.resize_with(slot + 1, Here::new);
         }
         let here = &mut self.hosts[slot];
         match here.iter_mut().find(|(other, _)| *other == member) {

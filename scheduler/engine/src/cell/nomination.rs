@@ -9,7 +9,7 @@ use crate::placement::{PlaceError, Placement, Seat};
 impl Cell {
     /// Takes what `ask` takes from a host though it may not be free: what is free goes below zero until others leave.
     pub(crate) fn hold(&mut self, ask: &Arc<Ask>, host: HostId, seat: Seat) -> Result<Placement, PlaceError> {
-        if self.record(host).is_none() {
+        if !self.has(host) {
             return Err(PlaceError::Gone);
         }
         if let Some(resource) = ask.unknown.first() {
@@ -33,7 +33,7 @@ impl Cell {
     /// Whether the room that a nomination holds has become free: nothing that it takes is short on its host.
     pub(crate) fn is_seated(&self, placement: &Placement) -> bool {
         let (slot, ask) = (placement.host().index(), placement.ask());
-        self.record(placement.host()).is_some()
+        self.has(placement.host())
             && ask.requests.iter().all(|(resource, _)| self.columns.free(*resource, slot) >= 0)
             && ask.ports.iter().all(|port| {
                 let own = ask.ports.iter().filter(|other| port.conflicts(other)).count();

@@ -202,7 +202,7 @@ impl Watch {
 
     /// A host that has been described anew may be one of the few of other classes now.
     fn look_through_few(&mut self, host: HostId, scheduler: &Scheduler) {
-        if self.all_few.is_empty() || scheduler.cell().record(host).is_none() {
+        if self.all_few.is_empty() || !scheduler.cell().has(host) {
             return;
         }
         let slot = host.index();

@@ -60,12 +60,12 @@ impl Scheduler {
         let Some(entry) = self.classes.refresh(class, &self.cell) else { return false };
         entry.reshape(&self.cell, &self.profile, &mut self.shapes);
         let Some(shape) = entry.shape else { return true };
-        if self.cell.record(host).is_none() {
+        if !self.cell.has(host) {
             return false;
         }
         let mut changes: Vec<_> = removed
             .iter()
-            .filter(|placement| self.cell.record(placement.host()).is_some())
+            .filter(|placement| self.cell.has(placement.host()))
             .map(|placement| (placement.member(), placement.host().index(), -1))
             .collect();
         changes.extend(added.iter().filter_map(|(class, host)| {
