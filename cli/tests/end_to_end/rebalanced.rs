@@ -161,3 +161,28 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(folder.run("rebalance --drain a --carry-out --dump dump.json").code, Some(2));
     assert_eq!(folder.run("rebalance --drain a --most-moves 0 --dump dump.json").code, Some(2));
 }
+
+#[test]
+fn pods_keep_to_numa_nodes_where_they_go_and_where_they_come_back_to() {
+    let of_nodes = |mut item: Value, value: &str| {
+        item["metadata"]["annotations"] = json!({"meridian.io/numa-nodes": value});
+        item
+    };
+    let halves = r#"[{"cpu": "2", "memory": "4Gi"}, {"cpu": "2", "memory": "4Gi"}]"#;
+    let items = [
+        of_nodes(node("a", "4", json!({})), halves),
+        of_nodes(node("b", "4", json!({})), halves),
+        of_nodes(pod("one", "a", "1500m", "ReplicaSet"), "1"),
+        of_nodes(pod("two", "a", "1500m", "ReplicaSet"), "1"),
+        of_nodes(pod("there", "b", "1", "ReplicaSet"), "1"),
+    ];
+    // Of two halves of b one is taken in part: there is room for one more pod, and by CPU alone there would be for both.
+    let folder = folder(&items);
+    let answer = folder.json("rebalance --drain a --dump dump.json");
+    assert_eq!(moves(&answer).len(), 1, "{answer}");
+    let stuck = answer["stuck"].as_array().expect("an array of pods");
+    assert_eq!(stuck.len(), 1, "{answer}");
+    // Neither host has a node for all that is on the other: what has gone is put back on the node that it was on.
+    let answer = folder.json("rebalance --consolidate --dump dump.json");
+    assert_eq!((moves(&answer).len(), &answer["emptied"]), (0, &json!([])), "{answer}");
+}

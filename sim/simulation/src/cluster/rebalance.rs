@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meridian_engine::{Choice, ClassId, Host, HostId, Placement, ResourceId, Scheduler};
+use meridian_engine::{ClassId, Host, HostId, Placement, ResourceId, Scheduler, Seat};
 use meridian_kubernetes::{Dump, Pod};
 
 use super::model::{Held, Model};
@@ -104,17 +104,7 @@ impl<'d> Rebalancing<'d> {
                 self.model.held.push(held);
                 continue;
             }
-            if self.moves_left == 0 {
-                self.proposal.left_over += 1;
-                self.model.held.push(held);
-                continue;
-            }
-            let (held, moved) = self.relocate(held, MoveReason::Drain)?;
-            match moved {
-                Ok(()) => self.moves_left -= 1,
-                Err(Stays::Nowhere(why)) => self.stuck(&held, why),
-                Err(Stays::Here) => self.stuck(&held, "it tolerates being put back on its host".to_owned()),
-            }
+            let held = self.move_away(held, MoveReason::Drain)?;
             self.model.held.push(held);
         }
         Ok(())
@@ -139,20 +129,28 @@ impl<'d> Rebalancing<'d> {
                 self.model.held.push(held);
                 continue;
             }
-            if self.moves_left == 0 {
-                self.proposal.left_over += 1;
-                self.model.held.push(held);
-                continue;
-            }
-            let (held, moved) = self.relocate(held, MoveReason::Correct)?;
-            match moved {
-                Ok(()) => self.moves_left -= 1,
-                Err(Stays::Nowhere(why)) => self.stuck(&held, why),
-                Err(Stays::Here) => {}
-            }
+            let held = self.move_away(held, MoveReason::Correct)?;
             self.model.held.push(held);
         }
         Ok(())
+    }
+
+    /// Moves a pod if there are moves left, and notes what keeps it.
+    fn move_away(&mut self, held: Held<'d>, why: MoveReason) -> Result<Held<'d>, SimulationError> {
+        if self.moves_left == 0 {
+            self.proposal.left_over += 1;
+            return Ok(held);
+        }
+        let (held, moved) = self.relocate(held, why)?;
+        match moved {
+            Ok(()) => self.moves_left -= 1,
+            Err(Stays::Nowhere(why)) => self.stuck(&held, why),
+            Err(Stays::Here) if why == MoveReason::Drain => {
+                self.stuck(&held, "it tolerates being put back on its host".to_owned());
+            }
+            Err(Stays::Here) => {}
+        }
+        Ok(held)
     }
 
     /// Empties hosts, those with the least on them first, while their pods have room on others that run something.
@@ -214,19 +212,19 @@ impl<'d> Rebalancing<'d> {
         let mut former = Vec::with_capacity(pods.len());
         for number in pods {
             let held = self.model.held.swap_remove(*number);
-            let (host, devices) = (held.placement.host(), held.placement.devices());
+            let (host, seat) = (held.placement.host(), held.placement.seat());
             let (held, moved) = self.relocate(held, MoveReason::Consolidate)?;
             put_back_at(&mut self.model.held, *number, held);
             if moved.is_err() {
-                for (number, host, devices) in former.into_iter().rev() {
+                for (number, host, seat) in former.into_iter().rev() {
                     let held = self.model.held.swap_remove(number);
-                    let held = self.settle(held, host, devices)?;
+                    let held = self.settle(held, host, seat)?;
                     put_back_at(&mut self.model.held, number, held);
                 }
                 self.proposal.moves.truncate(before);
                 return Ok(false);
             }
-            former.push((*number, host, devices));
+            former.push((*number, host, seat));
         }
         Ok(true)
     }
@@ -237,7 +235,7 @@ impl<'d> Rebalancing<'d> {
         held: Held<'d>,
         why: MoveReason,
     ) -> Result<(Held<'d>, Result<(), Stays>), SimulationError> {
-        let (from, devices) = (held.placement.host(), held.placement.devices());
+        let (from, seat) = (held.placement.host(), held.placement.seat());
         let Held { pod, class, placement } = held;
         let scheduler = &mut self.model.scheduler;
         // It is there: nothing but this holds placements.
@@ -245,7 +243,7 @@ impl<'d> Rebalancing<'d> {
         let choice = scheduler.decide(class);
         let there = choice.filter(|choice| choice.host != from && !self.closed.contains(&choice.host));
         let stays = match (choice, there) {
-            (_, Some(Choice { host, devices, .. })) => match scheduler.place(class, host, devices) {
+            (_, Some(choice)) => match scheduler.place(class, choice.host, choice.seat()) {
                 Ok(placement) => {
                     let name = |host| scheduler.cell().name(host).unwrap_or_default().to_owned();
                     self.proposal.moves.push(ProposedMove {
@@ -253,7 +251,7 @@ impl<'d> Rebalancing<'d> {
                         name: pod.view.name.clone(),
                         uid: pod.view.uid.clone(),
                         from: name(from),
-                        to: name(host),
+                        to: name(choice.host),
                         why,
                     });
                     return Ok((Held { pod, class, placement }, Ok(())));
@@ -265,26 +263,26 @@ impl<'d> Rebalancing<'d> {
                 scheduler.explain(class).map(|explained| explained.to_string()).unwrap_or_default(),
             ),
         };
-        let placement = back(scheduler, pod, class, from, devices)?;
+        let placement = back(scheduler, pod, class, from, seat)?;
         Ok((Held { pod, class, placement }, Err(stays)))
     }
 
     /// Puts a pod back on a host that it has left.
-    fn settle(&mut self, held: Held<'d>, host: HostId, devices: u64) -> Result<Held<'d>, SimulationError> {
+    fn settle(&mut self, held: Held<'d>, host: HostId, seat: Seat) -> Result<Held<'d>, SimulationError> {
         let Held { pod, class, placement } = held;
         let _ = self.model.scheduler.release(placement);
-        let placement = back(&mut self.model.scheduler, pod, class, host, devices)?;
+        let placement = back(&mut self.model.scheduler, pod, class, host, seat)?;
         Ok(Held { pod, class, placement })
     }
 
     /// Whether a pod's host would take it today, were it not there yet.
     fn is_admitted(&mut self, held: Held<'d>) -> Result<(Held<'d>, bool), SimulationError> {
         let Held { pod, class, placement } = held;
-        let (host, devices) = (placement.host(), placement.devices());
+        let (host, seat) = (placement.host(), placement.seat());
         let scheduler = &mut self.model.scheduler;
         let _ = scheduler.release(placement);
         let is_admitted = scheduler.admits(class, host);
-        let placement = back(scheduler, pod, class, host, devices)?;
+        let placement = back(scheduler, pod, class, host, seat)?;
         Ok((Held { pod, class, placement }, is_admitted))
     }
 
@@ -340,10 +338,10 @@ fn back(
     pod: &Pod,
     class: ClassId,
     host: HostId,
-    devices: u64,
+    seat: Seat,
 ) -> Result<Placement, SimulationError> {
     scheduler
-        .place(class, host, devices)
+        .place(class, host, seat)
         .map_err(|source| SimulationError::NotPutBack { pod: pod.view.key(), source })
 }
 
