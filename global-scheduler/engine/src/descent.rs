@@ -17,11 +17,7 @@ pub(crate) fn descend(state: &mut State<'_>, random: &mut ChaCha8Rng, stop: &dyn
     let mut items: Vec<u32> = (0..state.model().items() as u32).collect();
     loop {
         let before = state.cost();
-        items.shuffle(random);
-        while shift_all(state, &items) && !stop() {}
-        if !stop() {
-            swap_all(state, &items);
-        }
+        shift_and_swap(state, &mut items, random, stop);
         if has_openings(state.model()) && !stop() {
             close_all(state, random, stop);
             open_all(state, stop);
@@ -37,15 +33,24 @@ pub(crate) fn settle(state: &mut State<'_>, random: &mut ChaCha8Rng, stop: &dyn 
     let mut items: Vec<u32> = (0..state.model().items() as u32).collect();
     loop {
         let before = state.cost();
-        items.shuffle(random);
-        while shift_all(state, &items) && !stop() {}
-        if !stop() {
-            swap_all(state, &items);
-        }
+        shift_and_swap(state, &mut items, random, stop);
         // The last thousandth is not worth its time.
         if stop() || state.cost() >= before - 1e-3 * before.abs() {
             return;
         }
+    }
+}
+
+fn shift_and_swap(
+    state: &mut State<'_>,
+    items: &mut [u32],
+    random: &mut ChaCha8Rng,
+    stop: &dyn Fn() -> bool,
+) {
+    items.shuffle(random);
+    while shift_all(state, items) && !stop() {}
+    if !stop() {
+        swap_all(state, items);
     }
 }
 

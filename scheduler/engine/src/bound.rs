@@ -161,7 +161,7 @@ impl Bounds {
     pub(crate) fn near(&mut self, context: &Context<'_>, linear: &Linear, near: &mut Nearest) {
         self.catch_up(context.cell, linear);
         if let Some(request) = self.request(context, linear) {
-            let most = 2 * near.most().max(8);
+            let most = 2 * near.most();
             self.look(context, linear, &request, near, most);
         }
     }

@@ -129,7 +129,9 @@ impl Scheduler {
     pub fn score(&mut self, class: ClassId, host: HostId) -> Option<i64> {
         let shape = self.reshape(class)?;
         let entry = self.classes.refresh(class, &self.cell)?;
-        self.cell.has(host).then_some(())?;
+        if !self.cell.has(host) {
+            return None;
+        }
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let context = Context { cell: &self.cell, plugins: &self.plugins, ask: &entry.ask, set };

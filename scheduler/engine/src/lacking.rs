@@ -3,12 +3,11 @@
 //! Asked for pods that have waited for long: where room comes up in small pieces, small pods take it all, and a large one never
 //! gets any. What leaves the host that lacks the least is then kept for it.
 
-use crate::ask::Ask;
+use crate::ask::{Ask, DeviceAsk};
 use crate::cell::{BLOCK, Cell};
 use crate::class::ClassId;
 use crate::demand::Links;
 use crate::mask;
-use crate::placement::Seat;
 use crate::scheduler::{Choice, Scheduler};
 
 /// What a host offers, as parts that what it lacks is counted in.
@@ -44,9 +43,11 @@ impl Scheduler {
             }
         }
         let (_, slot) = best?;
-        let devices = devices(cell, entry.ask.at(cell, slot), slot)?.1;
-        let Seat { devices, numa } = devices.into();
-        Some(Choice { host: cell.id(slot), devices, numa, score: 0 })
+        let devices = match entry.ask.devices {
+            Some(asked) => freest(cell, asked, slot)?.mask,
+            None => 0,
+        };
+        Some(Choice { host: cell.id(slot), devices, numa: 0, score: 0 })
     }
 }
 
@@ -60,10 +61,9 @@ fn lack(cell: &Cell, ask: &Ask, slot: usize) -> Option<Lack> {
         }
         add(&mut lack, i128::from(*request) - i128::from(free), offered.into());
     }
-    let (lacking, _) = devices(cell, ask, slot)?;
-    if let (Some(asked), Some(_)) = (ask.devices, lacking) {
+    if let Some(asked) = ask.devices {
         let wanted = i128::from(asked.count) * i128::from(asked.milli);
-        add(&mut lack, lacking.unwrap_or(0).into(), wanted);
+        add(&mut lack, freest(cell, asked, slot)?.lacking.into(), wanted);
     }
     Some(lack)
 }
@@ -73,10 +73,15 @@ fn add(lack: &mut Lack, lacking: i128, offered: i128) {
     *lack = (lack.0.max(part), lack.1 + part);
 }
 
-/// What the devices with the most free lack for a pod, and which these are; `None` where the host has too few. Nothing is lacking
-/// for a pod without devices.
-fn devices(cell: &Cell, ask: &Ask, slot: usize) -> Option<(Option<i64>, u64)> {
-    let Some(asked) = ask.devices else { return Some((None, 0)) };
+/// The devices of a host with the most free, as many as a pod wants.
+struct Freest {
+    mask: u64,
+    /// What they lack of what the pod wants of them, in thousandths.
+    lacking: i64,
+}
+
+/// `None` where the host has too few, or where they must be linked.
+fn freest(cell: &Cell, asked: DeviceAsk, slot: usize) -> Option<Freest> {
     let set = cell.devices.get(slot)?;
     if asked.links == Links::Required {
         return None;
@@ -84,8 +89,10 @@ fn devices(cell: &Cell, ask: &Ask, slot: usize) -> Option<(Option<i64>, u64)> {
     let mut numbers: Vec<usize> = (0..(set.count as usize).min(set.free.len())).collect();
     numbers.sort_by_key(|number| (std::cmp::Reverse(set.free[*number]), *number));
     let chosen = numbers.get(..asked.count as usize)?;
-    let lacking = chosen.iter().map(|number| i64::from(asked.milli.saturating_sub(set.free[*number]))).sum();
-    Some((Some(lacking), chosen.iter().fold(0, |mask, number| mask | 1 << number)))
+    Some(Freest {
+        mask: chosen.iter().fold(0, |mask, number| mask | 1 << number),
+        lacking: chosen.iter().map(|number| i64::from(asked.milli.saturating_sub(set.free[*number]))).sum(),
+    })
 }
 
 #[cfg(test)]

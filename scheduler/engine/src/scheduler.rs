@@ -285,9 +285,10 @@ impl Scheduler {
 
     /// Whether a pod of a class could go to this one host now.
     pub fn admits(&mut self, class: ClassId, host: HostId) -> bool {
-        let (Some(entry), Some(_)) = (self.classes.refresh(class, &self.cell), self.cell.record(host)) else {
+        if !self.cell.has(host) {
             return false;
-        };
+        }
+        let Some(entry) = self.classes.refresh(class, &self.cell) else { return false };
         let set = self.constraints.get_mut(entry.set);
         set.sync(&self.cell, &self.plugins.filters);
         let slot = host.index();

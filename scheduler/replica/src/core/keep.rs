@@ -7,11 +7,10 @@
 
 use std::time::Duration;
 
-use meridian_engine::{ClassId, Running, Seat};
-use meridian_proto::v1;
+use meridian_engine::{ClassId, TenantId};
 
 use super::Core;
-use super::pods::State;
+use super::pods::{Pod, State};
 
 /// Pods of a class that are looked at to find one that has waited for long.
 const FIRST: usize = 16;
@@ -25,42 +24,29 @@ impl Core {
         let after = self.tenants.keep_after();
         let (false, Some(entry)) = (after.is_zero(), self.classes.get_mut(class)) else { return };
         let waiting = entry.waiting(&self.pods, FIRST);
-        let has_waited = |key: &&_| {
-            let pod = self.pods.get(**key);
-            pod.is_some_and(|pod| pod.gang.is_none() && pod.arrived + after <= now)
-        };
-        let Some(key) = waiting.iter().find(has_waited).copied() else { return };
-        let Some(pod) = self.pods.get(key) else { return };
-        let (tenant, stream, assignment, uid) = (pod.tenant, pod.stream, pod.assignment, pod.uid.to_string());
-        let (priority, owner) = (pod.priority, pod.preempts_in.unwrap_or(u32::MAX));
-        if let Some(other) = self.kept.get(&tenant)
-            && self
-                .pods
-                .get(*other)
-                .is_some_and(|pod| matches!(pod.state, State::Decided(_) | State::Confirmed))
-        {
+        let has_waited =
+            |pod: &Pod| pod.gang.is_none() && pod.arrived + after <= now && !self.is_kept_for(pod.tenant);
+        let Some((key, tenant)) = waiting
+            .iter()
+            .find_map(|key| self.pods.get(*key).filter(|pod| has_waited(pod)).map(|pod| (*key, pod.tenant)))
+        else {
             return;
-        }
+        };
         // There may be room by now, and then it comes up by itself.
         if self.scheduler.decide(class).is_some() {
             return;
         }
         let Some(choice) = self.scheduler.least_lacking(class) else { return };
-        let Some(decided) = self.decided_host(&choice) else { return };
-        let seat = Seat { devices: choice.devices, numa: choice.numa };
-        let Ok(mut placement) = self.scheduler.nominate(class, choice.host, seat) else { return };
-        // A claim that waits cannot be made to give way.
-        let running = Running { pod: u64::MAX, priority, owner, is_protected: true, ..Running::default() };
-        self.scheduler.track(&mut placement, running);
-        self.queue.remove(key.number());
-        self.pods.change(key, State::Decided(placement));
-        self.kept.insert(tenant, key);
-        self.counts.decisions += 1;
-        self.counts.kept += 1;
         let keep_seconds = u32::try_from(after.max(LEAST).as_secs()).unwrap_or(u32::MAX);
-        let member = v1::MemberDecision { uid, host: Some(decided), keep_seconds, ..Default::default() };
-        if let Some(outbox) = self.outbox(stream) {
-            outbox.groups.push_back(v1::GroupDecision { assignment, members: vec![member] });
+        if self.wait_for_room(key, &choice, Vec::new(), keep_seconds) {
+            self.kept.insert(tenant, key);
+            self.counts.kept += 1;
         }
+    }
+
+    /// Whether room is kept for a pod of a tenant now.
+    fn is_kept_for(&self, tenant: TenantId) -> bool {
+        let pod = self.kept.get(&tenant).and_then(|key| self.pods.get(*key));
+        pod.is_some_and(|pod| matches!(pod.state, State::Decided(_) | State::Confirmed))
     }
 }

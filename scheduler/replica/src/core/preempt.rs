@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_engine::{Choice, ClassId, Preemption, Running, Seat};
+use meridian_engine::{Choice, ClassId, Preemption, Running};
 use meridian_proto::v1;
 use rustc_hash::FxHashMap;
 
@@ -270,7 +270,7 @@ impl Core {
     /// Looks for a host where others make way for a pod, and decides so.
     fn try_preempt(&mut self, tenant: usize, key: PodKey, priority: i32) {
         let Some(pod) = self.pods.get(key).filter(|pod| matches!(pod.state, State::Waiting)) else { return };
-        let (class, stream, assignment, uid) = (pod.class, pod.stream, pod.assignment, pod.uid.to_string());
+        let class = pod.class;
         // There may be room by now, and then it comes up by itself.
         if self.scheduler.decide(class).is_some() {
             return;
@@ -278,27 +278,47 @@ impl Core {
         let Some(preemption) = self.scheduler.preempt_within(class, priority, tenant as u32) else { return };
         let Some(victims) = self.victims_of(tenant, &preemption) else { return };
         let Preemption { host, devices, numa, .. } = preemption;
-        let Some(decided) = self.decided_host(&Choice { host, devices, numa, score: 0 }) else { return };
-        let Ok(mut placement) = self.scheduler.nominate(class, host, Seat { devices, numa }) else { return };
+        if !self.wait_for_room(key, &Choice { host, devices, numa, score: 0 }, victims, 0) {
+            return;
+        }
+        self.leave(tenant, &preemption);
+        self.counts.preemptions += 1;
+        self.want_room_for(class);
+    }
+
+    /// Takes room on a host for a pod, free or not, and has the pod claimed there as a group of one that may wait for it: for
+    /// those who make way, or, for so long, for whoever leaves. Returns whether it did.
+    pub(super) fn wait_for_room(
+        &mut self,
+        key: PodKey,
+        choice: &Choice,
+        victims: Vec<String>,
+        keep_seconds: u32,
+    ) -> bool {
+        let Some(host) = self.decided_host(choice) else { return false };
+        let Some(pod) = self.pods.get(key) else { return false };
+        let (class, stream, assignment, uid) = (pod.class, pod.stream, pod.assignment, pod.uid.to_string());
         let running = Running {
             pod: u64::MAX,
-            priority,
-            owner: tenant as u32,
+            priority: pod.priority,
+            owner: pod.preempts_in.unwrap_or(u32::MAX),
             // A claim that waits cannot be made to give way.
             is_protected: true,
             ..Running::default()
         };
+        let Ok(mut placement) = self.scheduler.nominate(class, choice.host, choice.seat()) else {
+            return false;
+        };
         self.scheduler.track(&mut placement, running);
-        self.leave(tenant, &preemption);
         self.queue.remove(key.number());
         self.pods.change(key, State::Decided(placement));
         self.counts.decisions += 1;
-        self.counts.preemptions += 1;
-        let member = v1::MemberDecision { uid, host: Some(decided), victims, ..Default::default() };
+        let member =
+            v1::MemberDecision { uid, host: Some(host), victims, keep_seconds, ..Default::default() };
         if let Some(outbox) = self.outbox(stream) {
             outbox.groups.push_back(v1::GroupDecision { assignment, members: vec![member] });
         }
-        self.want_room_for(class);
+        true
     }
 
     /// The uids of those who make way and of those who are leaving already; `None` where there are too many.

@@ -97,3 +97,20 @@ fn what_was_kept_is_forgotten_with_the_pod() {
     assert_eq!(kept.iter().map(|(uid, ..)| &**uid).collect::<Vec<_>>(), ["next"]);
     rig.check();
 }
+
+#[test]
+fn tenants_with_pods_of_one_class_do_not_wait_for_each_other() {
+    let mut rig = rig();
+    let others = v1::PendingPod { tenant: "u".to_owned(), ..pod("others", 4) };
+    rig.pods(0, vec![others]);
+    assert_eq!(kept(&mut rig), (Vec::new(), 0));
+    let mut uids = Vec::new();
+    for _ in 0..2 {
+        rig.wait(AFTER);
+        rig.feed(0, vec![ended(9)]);
+        uids.extend(kept(&mut rig).0.into_iter().map(|(uid, host, _)| (uid, host)));
+    }
+    let want = [("large", "a"), ("others", "b")].map(|(uid, host)| (uid.to_owned(), host.to_owned()));
+    assert_eq!(uids, want);
+    rig.check();
+}
